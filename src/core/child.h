@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * child - the life of a child, written once for every role.
+ *
+ * child_run() is called right after fork(2) and never returns. In this order:
+ * close what is the master's, signals, name, crash guard, privileges, death
+ * signal, loop, channel, scoreboard, modules, role init, "ready", the loop;
+ * then drain, role fini, modules stop, exit.
+ *
+ * Exit status: 0 it was asked to; 78 (EX_CONFIG) respawning cannot help;
+ * 70 (EX_SOFTWARE) a handler called exit(); anything else or a signal: a crash.
+ */
+#ifndef CORE_CHILD_H
+#define CORE_CHILD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/loop.h"
+#include "core/conf.h"
+#include "core/module.h"
+#include "core/privilege.h"
+#include "core/role.h"
+#include "core/scoreboard.h"
+
+/* A listening socket, opened by the master. */
+struct listener {
+	int fd;
+	bool tls;
+	bool is_unix;
+	char text[160];		/* "127.0.0.1:8080" */
+};
+
+/* What the master prepares before the fork. */
+struct child_spec {
+	enum role_id role_id;
+	const struct role *role;
+	const struct conf *conf;
+	struct board board;
+	unsigned slot;
+	unsigned generation;
+	int chan_fd;			/* the child's end */
+	pid_t master_pid;
+	struct privilege become;
+	const struct listener *listener;
+	size_t listeners;
+};
+
+struct child {
+	struct child_spec spec;
+	const struct conf *conf;
+	struct loop loop;
+	struct board *board;		/* &spec.board */
+	struct slot *slot;
+	struct module_registry *modules;
+	bool draining;
+	bool retiring;			/* has asked to be replaced */
+	void *role_data;
+	/* child.c's own */
+	struct loop_io chan;
+	struct loop_timer heartbeat;
+	struct loop_timer lifetime;
+	uint64_t requests_left;		/* UINT64_MAX: no limit */
+	bool drained;
+};
+
+_Noreturn void child_run(const struct child_spec *spec);
+
+/* By a role: the work in hand is done; ends the loop. */
+void child_drained(struct child *child);
+
+/* By a role, whenever it gains or loses room for connections. call_run() does
+ * it around a call by itself. */
+void child_set_spare(struct child *child, bool spare);
+
+/* Rings the master (LOOK). */
+void child_ring(struct child *child);
+
+/* By call_run(): one request of max_requests is used up. */
+void child_count_request(struct child *child);
+
+/* The reason goes to the log and into the slot, then the process ends. */
+_Noreturn void child_fail(struct child *child, int exit_status,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* --- child_guard.c */
+
+/*
+ * Once per child: handlers for fatal signals on a stack of their own, for the
+ * master's order to give a call up, for the master's death, and for exit().
+ */
+int child_guard_init(struct slot *slot);
+
+/*
+ * The guard around a handler. Between the two, a fatal signal or an exit()
+ * sends `crash_text` to fd, and the master's order to give up sends
+ * `overrun_text`. child_guard_end() says whether the latter happened. fd -1 and
+ * NULL texts: nobody to tell.
+ */
+void child_guard_begin(int fd, const char *crash_text, const char *overrun_text);
+bool child_guard_end(void);
+
+/* What the master sends when a call's deadline has passed. */
+#define CHILD_SIGNAL_OVERRUN (SIGRTMIN + 1)
+/* What the kernel sends when the master is gone. */
+#define CHILD_SIGNAL_ORPHAN (SIGRTMIN + 2)
+
+/* Exit statuses, of sysexits(3). */
+#define CHILD_EXIT_SOFTWARE 70	/* a handler called exit() */
+#define CHILD_EXIT_CONFIG 78	/* respawning cannot help */
+
+#endif

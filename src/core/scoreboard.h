@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * scoreboard - what every process of the family shows to the others.
+ *
+ * One shared mapping (a memfd) with a fixed slot per child and no pointers. It
+ * outlives the child, so that the master knows what a dead one was doing. A
+ * child writes its own slot and its pool's spare bitmap, and the rest of the
+ * mapping is read-only to it; the master and readers trust nothing in a slot
+ * (texts may lack their end, numbers may be anything): they take a
+ * slot_snapshot(), which is clean.
+ *
+ * Nothing here is counted up by one process and down by another, so a child
+ * that dies in the middle leaves nothing to repair: its bit is cleared when it
+ * is buried.
+ */
+#ifndef CORE_SCOREBOARD_H
+#define CORE_SCOREBOARD_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/histogram.h"
+#include "core/role.h"
+
+#define BOARD_MAX_SLOTS 16384
+
+enum call_door { DOOR_NONE, DOOR_REST, DOOR_CONTROL, DOOR_COUNT };
+const char *door_name(enum call_door door);
+
+/* The call that a child is serving. Texts are cut to fit. */
+struct slot_call {
+	int64_t started_ns, deadline_ns;	/* 0: no call */
+	int door;
+	char id[65];
+	char method[16];
+	char path[192];
+	char handler[96];
+	char peer[64];
+};
+
+struct slot_crash {
+	_Atomic int signo;	/* set last; 0: none */
+	int depth;
+	uintptr_t address;	/* si_addr */
+	char trace[1536];	/* a line a frame */
+};
+
+struct slot {
+	/* the master's, before the fork */
+	int role;
+	unsigned generation;
+	int64_t forked_ns;
+
+	/* the child's */
+	_Atomic int64_t heartbeat_ns;
+	_Atomic uint64_t calls, errors;	/* errors: 5xx, crashes aside */
+	_Atomic uint32_t connections;
+	_Atomic uint32_t call_seq;	/* odd while `call` is being written */
+	struct slot_call call;
+	struct histogram latency;
+	struct slot_crash crash;
+	char last_error[512];		/* why it exits, for the master to pass on */
+
+	/* the master's, while the child lives */
+	/* started_ns of a call whose deadline passed: it is to give up */
+	_Atomic int64_t cancel;
+} __attribute__((aligned(4096)));
+_Static_assert(sizeof(struct slot) == 4096, "a slot is a page");
+
+/* One per role, shared by the pool's children. */
+struct board_pool {
+	/*
+	 * A bit per slot: ready, not in a call, room for a connection. The
+	 * first `words` words hold all of them.
+	 */
+	_Atomic uint64_t spare[BOARD_MAX_SLOTS / 64];
+	_Atomic uint64_t full[BOARD_MAX_SLOTS / 64];	/* out of connections */
+	_Atomic uint32_t words;
+	_Atomic int min_spare;	/* ring the master below this, -1: never */
+	_Atomic int armed;	/* 1: ring at most once, then 0 */
+	_Atomic int low;	/* the least number spare since the master reset it */
+	_Atomic int children;	/* that are ready; the master's */
+	_Atomic int at_max;	/* the pool can't grow: refuse rather than queue */
+	_Atomic int64_t deadline_known_ns; /* ring when a call's is earlier */
+} __attribute__((aligned(4096)));
+
+struct board_header {
+	_Atomic int log_level;
+	unsigned slots;
+} __attribute__((aligned(4096)));
+
+struct board {
+	struct board_header *header;
+	struct board_pool *pool;	/* ROLE_COUNT of them */
+	struct slot *slot;
+	unsigned slots;
+	size_t size;
+};
+
+/* In the master. -1 with errno. */
+int board_create(struct board *board, unsigned slots);
+void board_release(struct board *board);
+
+/* In a child: all but the header's page of its pool and its slot become
+ * read-only. -1 with errno. */
+int board_protect(struct board *board, enum role_id role, unsigned slot);
+
+/* Clears a slot for a new child. */
+void slot_reset(struct slot *slot, int role, unsigned generation);
+
+/* --- by the child, in the order of a call */
+
+/* True when the master has to be rung (send LOOK). */
+bool board_set_spare(struct board *board, enum role_id role, unsigned slot,
+    bool spare);
+void board_set_full(struct board *board, enum role_id role, unsigned slot,
+    bool full);
+/* The shortage of connections is everybody's, and the pool cannot grow. */
+bool board_saturated(const struct board *board, enum role_id role);
+
+/* True when the master has to be rung: it knows of no deadline this early. */
+bool slot_call_begin(struct board *board, struct slot *slot,
+    const struct slot_call *call);
+void slot_call_end(struct slot *slot, bool error, int64_t took_ns);
+
+/* --- by readers */
+
+struct slot_snapshot {
+	int64_t heartbeat_ns, forked_ns;
+	uint64_t calls, errors;
+	uint32_t connections;
+	bool in_call;
+	struct slot_call call;	/* terminated, printable ASCII */
+	char last_error[512];
+	int crash_signo;
+	char crash_trace[1536];
+};
+void slot_snapshot(const struct slot *slot, struct slot_snapshot *out);
+
+int board_count_spare(const struct board *board, enum role_id role);
+int board_count_full(const struct board *board, enum role_id role);
+
+#endif

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * family - the master's own tables: deployments, pools, members.
+ *
+ * What children say is gossip, these tables are law. Every file of this folder
+ * works on them and owns one verb:
+ *
+ *   master   start, signals, stop        policy   how many (pure)
+ *   spawn    fork a member               listen   the listening sockets
+ *   member   its states and its end      reload   a new generation
+ *   pool     hold policy against facts   control  the operator's socket
+ *   watch    deadlines and heartbeats    status   what the operator is told
+ */
+#ifndef MASTER_FAMILY_H
+#define MASTER_FAMILY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/backoff.h"
+#include "base/loop.h"
+#include "core/child.h"
+#include "core/conf.h"
+#include "core/scoreboard.h"
+#include "master/listen.h"
+#include "master/master.h"
+#include "master/policy.h"
+
+struct control;
+struct reload;
+
+enum member_state {
+#define STATE(id, name) MEMBER_##id,
+#include "core/state.def"
+};
+
+enum member_event {
+#define EVENT(id, name) EVENT_##id,
+#include "core/state.def"
+};
+
+/* The ladder, from a request to an order. */
+enum member_rung { RUNG_NONE, RUNG_TERM, RUNG_ABRT, RUNG_KILL };
+
+/* A config with its sockets; children of one generation have the same. */
+struct deployment {
+	struct conf *conf;
+	struct listen_set listen;
+	unsigned generation;
+};
+
+/* A child, by its slot in the scoreboard. */
+struct member {
+	struct master *master;
+	struct pool *pool;
+	unsigned slot;
+	enum member_state state;
+	pid_t pid;			/* 0: reaped */
+	unsigned generation;
+	int chan_fd;			/* the master's end; -1: closed */
+	struct loop_io chan;
+	struct loop_child exit;
+	struct loop_timer step;		/* the deadline of its state */
+	enum member_rung rung;
+	int64_t forked_ns, ready_ns;	/* ready_ns 0: never was */
+	bool retiring;			/* asked to be replaced */
+	int64_t overrun_ns;		/* start of the call told to give up */
+	bool ordered;			/* to drain or stop, by us */
+	char reason[256];		/* why we are ending it; "": we aren't */
+	/* of the slot, kept from one member to the next */
+	unsigned restarts;
+	char why[512];			/* the last one's end */
+};
+
+#define POOL_NOTES 32
+struct pool_note {
+	int64_t wall_ns;
+	char text[320];
+};
+
+struct pool {
+	struct master *master;
+	enum role_id role_id;
+	struct policy policy;
+	int scaled;			/* by the operator; -1: automatic */
+	struct loop_timer decide;	/* when policy wants to be asked again */
+	struct loop_timer respawn;	/* after a young death or failed fork */
+	struct loop_timer calm;		/* no young death for a while */
+	struct backoff backoff;
+	unsigned young_deaths;		/* in a row */
+	bool held;			/* reported as such */
+	bool held_for_good;		/* exit 78: until a reload */
+	char held_reason[512];
+	int64_t retry_at_ns;
+	/* what the dead have left */
+	uint64_t restarts, calls, errors;
+	struct histogram latency;
+	char last_restart[512];
+	struct pool_note note[POOL_NOTES];
+	unsigned notes;			/* ever written */
+};
+
+enum master_phase { PHASE_STARTING, PHASE_RUNNING, PHASE_STOPPING };
+
+struct master {
+	const struct role *const *roles;
+	struct privilege become;
+	struct loop loop;
+	struct board board;
+	struct deployment *current;
+	struct member *member;		/* by slot, board.slots of them */
+	unsigned slots_used;		/* the highest slot in use, plus one */
+	struct pool pool[ROLE_COUNT];
+	struct control *control;
+	struct reload *reload;		/* NULL: none under way */
+	bool reload_again;		/* HUP came meanwhile */
+	char reload_result[1024];	/* of the last one; "": none yet */
+	int64_t reload_wall_ns;
+	unsigned generations;		/* the last number given out */
+	enum master_phase phase;
+	struct loop_timer deadline;	/* of the earliest call */
+	struct loop_timer heartbeat;
+	struct loop_timer changed;	/* master_changed() was called */
+	struct loop_timer watchdog;
+	int64_t watchdog_ns;		/* systemd's; 0: none */
+	int64_t started_ns;
+	pid_t pid;
+	int ready_fd;
+	int pid_fd;
+	char pid_path[CONF_PATH_SIZE];
+	char control_path[CONF_PATH_SIZE];
+	int exit_status;
+};
+
+/* --- master.c */
+/* A start that failed: says so, takes everything down. */
+void master_start_failed(struct master *master, int exit_status,
+    const char *reason);
+/* Something changed state: in the next turn of the loop a start, a stop, a
+ * queued reload or a waiting operator may be satisfied by it. */
+void master_changed(struct master *master);
+/* Drains everything; `now`: kills it. */
+void master_stop(struct master *master, bool now, const char *reason);
+struct deployment *deployment_new(struct conf *conf, unsigned generation);
+void deployment_free(struct deployment *deployment,
+    const struct listen_set *keep);
+
+/* --- spawn.c */
+/* Forks a member of the deployment. NULL with a reason when that failed now. */
+struct member *spawn_member(struct pool *pool,
+    const struct deployment *deployment, struct why *why);
+
+/* --- member.c */
+const char *member_state_name(enum member_state state);
+/* The one place where a state changes, by the table in state.def. */
+void member_event(struct member *member, enum member_event event,
+    const char *reason);
+void member_on_exit(void *ctx, pid_t pid, int status);
+void member_on_chan(void *ctx, unsigned events);
+void member_on_step(void *ctx);
+/* kill(2) unless it was reaped, when the pid may be somebody else's. */
+void member_kill(const struct member *member, int signo);
+/* Sends to a member; a full or broken channel is logged, never waited for. */
+int member_send(struct member *member, int id, int fd);
+/* "killed by SIGSEGV", "exited with status 78"; returns buf. */
+const char *member_describe_exit(int status, char *buf, size_t size);
+
+/* --- pool.c */
+void pool_init(struct pool *pool, struct master *master, enum role_id id);
+/* Takes over the numbers of a config. */
+void pool_configure(struct pool *pool, const struct conf *conf);
+/* Asks policy and does what it says: spawns, retires. */
+void pool_review(struct pool *pool);
+/* Members of the current generation, by state. */
+struct pool_count {
+	int starting, ready, draining, stopping;	/* of any generation */
+	int live;	/* starting or ready, current generation, not retiring */
+	int live_ready;
+	int retiring;
+	int busy, spare;
+};
+void pool_count(const struct pool *pool, struct pool_count *count);
+/* A member of this pool has ended without having been told to. */
+void pool_on_death(struct pool *pool, const struct member *member, bool in_call,
+    int status, const char *what);
+void pool_on_ready(struct pool *pool, struct member *member);
+/* Remembers a decision for `broodctl explain`, and logs it. */
+void pool_note(struct pool *pool, int level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void pool_scale(struct pool *pool, int n);	/* -1: automatic */
+/* Forgets young deaths and a hold; after a reload or by command. */
+void pool_unhold(struct pool *pool);
+
+/* --- watch.c */
+void watch_init(struct master *master);
+/* A child rang: look at spare counts and deadlines. */
+void watch_look(struct master *master);
+
+/* --- reload.c */
+/* 0 when one was begun; -1 with the reason. It ends in master->reload_result. */
+int reload_begin(struct master *master, struct why *why);
+void reload_on_ready(struct master *master, struct member *member);
+/* True when the dead member was of the new generation: handled here. */
+bool reload_on_death(struct master *master, const struct member *member,
+    const char *what);
+void reload_abort(struct master *master, const char *reason);
+/* The deployment whose members are being started besides the current one. */
+const struct deployment *reload_deployment(const struct master *master);
+
+/* --- control.c */
+int control_open(struct master *master, struct why *why);
+void control_close(struct master *master);
+/* Something changed: answer those who wait. */
+void control_poke(struct master *master);
+
+/* --- status.c */
+json_t *status_report(struct master *master);
+json_t *status_explain(struct pool *pool);
+
+#endif

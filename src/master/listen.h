@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * listen - the listening sockets, which only the master opens and closes.
+ *
+ * A reload keeps the socket of an address that stays, so that no connection in
+ * its backlog is lost; sockets handed over by systemd (sd_listen_fds(3)) are
+ * matched by their address.
+ */
+#ifndef MASTER_LISTEN_H
+#define MASTER_LISTEN_H
+
+#include <stddef.h>
+
+#include "core/child.h"
+#include "core/conf.h"
+
+struct listen_set {
+	struct listener *v;
+	size_t n;
+};
+
+/*
+ * Opens rest.listen, taking over what `old` (may be NULL) has of it. On an error
+ * the new ones are closed again and -1 is returned with every reason added.
+ */
+int listen_open(struct listen_set *set, const struct conf *conf,
+    const struct listen_set *old, struct conf_errors *errors);
+
+/* Closes those of `set` that `keep` (may be NULL) does not have, unlinks Unix
+ * sockets, and frees. */
+void listen_close(struct listen_set *set, const struct listen_set *keep);
+
+/* broodd -t: binds and closes again; an address that the running service of the
+ * same config holds is fine (its pid file says so). */
+void listen_check(const struct conf *conf, struct conf_errors *errors);
+
+#endif

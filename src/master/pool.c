@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * pool - holds what policy decides against what there is, and makes up the
+ * difference: spawns, retires, replaces, waits after failures.
+ *
+ * pool_review() may be called at any time and any number of times; it is what
+ * everything that changes a pool ends in. A pool that keeps dying is slowed
+ * down here, alone: the master and the other pools never wait for it.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/why.h"
+#include "master/family.h"
+
+/* Forks in one turn of the loop; the rest follows in the next. */
+#define POOL_FORKS_A_TURN 32
+
+void
+pool_note(struct pool *pool, int level, const char *format, ...)
+{
+	struct pool_note *note = &pool->note[pool->notes++ % POOL_NOTES];
+	va_list ap;
+
+	note->wall_ns = clock_wall_ns();
+	va_start(ap, format);
+	vsnprintf(note->text, sizeof note->text, format, ap);
+	va_end(ap);
+	log_write((enum log_level)level, "pool %s: %s",
+	    role_info[pool->role_id].name, note->text);
+}
+
+void
+pool_count(const struct pool *pool, struct pool_count *count)
+{
+	const struct master *master = pool->master;
+
+	memset(count, 0, sizeof *count);
+	for (unsigned i = 0; i < master->slots_used; i++) {
+		const struct member *m = &master->member[i];
+		if (m->pool != pool || m->state == MEMBER_GONE)
+			continue;
+		count->starting += m->state == MEMBER_STARTING;
+		count->ready += m->state == MEMBER_READY;
+		count->draining += m->state == MEMBER_DRAINING;
+		count->stopping += m->state == MEMBER_STOPPING;
+		if (m->state != MEMBER_STARTING && m->state != MEMBER_READY)
+			continue;
+		if (m->generation != master->current->generation)
+			continue;
+		if (m->retiring) {
+			count->retiring++;
+			continue;
+		}
+		count->live++;
+		count->live_ready += m->state == MEMBER_READY;
+		if (m->state == MEMBER_READY &&
+		    master->board.slot[i].call.started_ns != 0)
+			count->busy++;
+	}
+	count->spare = board_count_spare(&master->board, pool->role_id);
+}
+
+static void
+pool_read_limits(const struct conf *conf, struct policy_limits *limits)
+{
+	limits->start = conf->rest_workers.start;
+	limits->min_spare = conf->rest_workers.min_spare;
+	limits->max_spare = conf->rest_workers.max_spare;
+	limits->max = conf->rest_workers.max;
+	limits->grow_delay_ns = conf->rest_workers.grow_delay;
+	limits->shrink_delay_ns = conf->rest_workers.shrink_delay;
+}
+
+static void
+pool_on_decide(void *ctx)
+{
+	pool_review(ctx);
+}
+
+static void
+pool_on_respawn(void *ctx)
+{
+	pool_review(ctx);
+}
+
+static void
+pool_on_calm(void *ctx)
+{
+	struct pool *pool = ctx;
+
+	if (pool->held)
+		pool_note(pool, LOG_LEVEL_NOTICE,
+		    "has stopped dying; no longer held");
+	pool->young_deaths = 0;
+	pool->held = false;
+	backoff_reset(&pool->backoff);
+	master_changed(pool->master);
+}
+
+void
+pool_init(struct pool *pool, struct master *master, enum role_id id)
+{
+	struct policy_limits limits;
+
+	pool->master = master;
+	pool->role_id = id;
+	pool->scaled = -1;
+	loop_timer_init(&pool->decide, pool_on_decide, pool);
+	loop_timer_init(&pool->respawn, pool_on_respawn, pool);
+	loop_timer_init(&pool->calm, pool_on_calm, pool);
+	pool_read_limits(master->current->conf, &limits);
+	policy_init(&pool->policy, &limits);
+	backoff_init(&pool->backoff,
+	    master->current->conf->service.respawn_min_delay,
+	    master->current->conf->service.respawn_max_delay);
+}
+
+void
+pool_configure(struct pool *pool, const struct conf *conf)
+{
+	struct policy_limits limits;
+
+	pool_read_limits(conf, &limits);
+	policy_set_limits(&pool->policy, &limits);
+	backoff_init(&pool->backoff, conf->service.respawn_min_delay,
+	    conf->service.respawn_max_delay);
+}
+
+void
+pool_unhold(struct pool *pool)
+{
+	pool->young_deaths = 0;
+	pool->held = pool->held_for_good = false;
+	pool->held_reason[0] = '\0';
+	backoff_reset(&pool->backoff);
+	loop_timer_cancel(&pool->master->loop, &pool->respawn);
+}
+
+void
+pool_scale(struct pool *pool, int n)
+{
+	pool->scaled = n;
+	if (n < 0)
+		pool_note(pool, LOG_LEVEL_NOTICE,
+		    "sized automatically again, by the operator");
+	else
+		pool_note(pool, LOG_LEVEL_NOTICE, "scaled to %d by the operator",
+		    n);
+	pool_unhold(pool);
+	pool_review(pool);
+}
+
+/* Waits before the next attempt; attempts that are due together are one. */
+static void
+pool_wait(struct pool *pool)
+{
+	struct master *master = pool->master;
+
+	if (loop_timer_is_set(&pool->respawn))
+		return;
+	int64_t delay = backoff_next(&pool->backoff, (uint32_t)mrand48());
+	pool->retry_at_ns = clock_now_ns() + delay;
+	loop_timer_set(&master->loop, &pool->respawn, pool->retry_at_ns);
+}
+
+static void
+pool_spawn(struct pool *pool, int n)
+{
+	struct master *master = pool->master;
+	struct why why;
+
+	if (pool->held_for_good || loop_timer_is_set(&pool->respawn))
+		return;
+	for (int i = 0; i < n && i < POOL_FORKS_A_TURN; i++) {
+		if (spawn_member(pool, master->current, &why))
+			continue;
+		pool_wait(pool);
+		pool_note(pool, LOG_LEVEL_ERROR, "%s; retrying in %.1f s",
+		    why.text, clock_to_seconds(pool->retry_at_ns -
+		    clock_now_ns()));
+		return;
+	}
+	if (n > POOL_FORKS_A_TURN)
+		loop_timer_set(&master->loop, &pool->decide, clock_now_ns());
+}
+
+/* The one that is missed least: still starting, then idle, then the newest. */
+static struct member *
+pool_least_needed(struct pool *pool)
+{
+	struct master *master = pool->master;
+	struct member *best = NULL;
+	int best_score = -1;
+
+	for (unsigned i = 0; i < master->slots_used; i++) {
+		struct member *m = &master->member[i];
+		if (m->pool != pool || m->retiring ||
+		    m->generation != master->current->generation)
+			continue;
+		int score = m->state == MEMBER_STARTING ? 2 :
+		    m->state != MEMBER_READY ? -1 :
+		    master->board.slot[i].call.started_ns == 0;
+		if (score >= 0 && score >= best_score) {
+			best = m;
+			best_score = score;
+		}
+	}
+	return best;
+}
+
+/* Those that asked to be replaced go once their replacements are ready. */
+static void
+pool_drain_retiring(struct pool *pool)
+{
+	struct master *master = pool->master;
+
+	for (unsigned i = 0; i < master->slots_used; i++) {
+		struct member *m = &master->member[i];
+		if (m->pool == pool && m->state == MEMBER_READY && m->retiring)
+			member_event(m, EVENT_ORDER_DRAIN,
+			    "asked to be replaced");
+	}
+}
+
+/* What the children have to know to ring at the right moment. */
+static void
+pool_publish(struct pool *pool, const struct pool_count *count)
+{
+	struct master *master = pool->master;
+	struct board_pool *shared = &master->board.pool[pool->role_id];
+	bool can_grow = policy_can_grow(&pool->policy, pool->scaled);
+	int min_spare = pool->policy.limits.min_spare;
+
+	shared->children = count->ready;
+	shared->at_max = !can_grow;
+	shared->min_spare = can_grow ? min_spare : -1;
+	if (!can_grow || count->spare + count->starting < min_spare)
+		return;
+	shared->armed = 1;
+	/* the last one may have turned busy just before it was armed */
+	if (board_count_spare(&master->board, pool->role_id) +
+	    count->starting < min_spare)
+		loop_timer_set(&master->loop, &pool->decide, clock_now_ns());
+}
+
+static void
+pool_decide(struct pool *pool, const struct pool_count *count)
+{
+	struct master *master = pool->master;
+	struct board_pool *shared = &master->board.pool[pool->role_id];
+	struct policy_decision decision;
+	struct policy_view view = {
+		.now_ns = clock_now_ns(),
+		.live = count->live,
+		.starting = count->starting,
+		.spare = count->spare,
+		.low = shared->low,
+		.scaled = pool->scaled,
+	};
+
+	policy_decide(&pool->policy, &view, &decision);
+	if (decision.new_window)
+		shared->low = count->spare;
+	if (decision.why[0])
+		pool_note(pool, LOG_LEVEL_INFO, "%s", decision.why);
+	if (decision.ask_again_ns != CLOCK_NEVER)
+		loop_timer_set(&master->loop, &pool->decide,
+		    decision.ask_again_ns);
+	else
+		loop_timer_cancel(&master->loop, &pool->decide);
+}
+
+void
+pool_review(struct pool *pool)
+{
+	struct master *master = pool->master;
+	struct pool_count count;
+
+	if (master->phase == PHASE_STOPPING)
+		return;
+	pool_count(pool, &count);
+	/* a reload counts on the numbers it began with */
+	if (!master->reload && master->phase == PHASE_RUNNING)
+		pool_decide(pool, &count);
+
+	int missing = pool->policy.target - count.live;
+	if (missing > 0)
+		pool_spawn(pool, missing);
+	for (; missing < 0; missing++) {
+		struct member *member = pool_least_needed(pool);
+		if (!member)
+			break;
+		member_event(member, EVENT_ORDER_DRAIN, "more than needed");
+	}
+	if (count.retiring > 0 && count.live_ready >= pool->policy.target)
+		pool_drain_retiring(pool);
+	pool_count(pool, &count);
+	pool_publish(pool, &count);
+}
+
+void
+pool_on_ready(struct pool *pool, struct member *member)
+{
+	struct master *master = pool->master;
+
+	(void)member;
+	if (pool->young_deaths > 0 && !loop_timer_is_set(&pool->calm))
+		loop_timer_set(&master->loop, &pool->calm, clock_now_ns() +
+		    master->current->conf->service.respawn_young);
+	pool_review(pool);
+}
+
+/* Died so early, and not over a request, that its successor may as well. */
+static bool
+pool_died_young(const struct pool *pool, const struct member *member,
+    bool in_call)
+{
+	const struct conf *conf = pool->master->current->conf;
+
+	if (member->ready_ns == 0)
+		return true;
+	return !in_call && clock_now_ns() - member->ready_ns <
+	    conf->service.respawn_young;
+}
+
+void
+pool_on_death(struct pool *pool, const struct member *member, bool in_call,
+    int status, const char *what)
+{
+	struct master *master = pool->master;
+	const struct conf *conf = master->current->conf;
+
+	if (master->phase == PHASE_STOPPING)
+		return;
+	pool->restarts++;
+	mem_copy_string(pool->last_restart, sizeof pool->last_restart, what);
+	bool hopeless = WIFEXITED(status) &&
+	    WEXITSTATUS(status) == CHILD_EXIT_CONFIG;
+	if (master->phase == PHASE_STARTING && member->ready_ns == 0) {
+		master_start_failed(master, hopeless ? CHILD_EXIT_CONFIG : 1,
+		    what);
+		return;
+	}
+	if (hopeless) {
+		pool->held_for_good = pool->held = true;
+		mem_copy_string(pool->held_reason, sizeof pool->held_reason,
+		    what);
+		pool_note(pool, LOG_LEVEL_ERROR, "%s[%d] %s; held until a"
+		    " reload, starting another cannot help",
+		    role_info[pool->role_id].name, (int)member->pid, what);
+		return;
+	}
+	if (!pool_died_young(pool, member, in_call)) {
+		pool_note(pool, LOG_LEVEL_NOTICE,
+		    "%s[%d] %s; starting another at once",
+		    role_info[pool->role_id].name, (int)member->pid, what);
+		return;
+	}
+	pool->young_deaths++;
+	loop_timer_cancel(&master->loop, &pool->calm);
+	pool_wait(pool);
+	if (!pool->held && pool->young_deaths >=
+	    (unsigned)conf->service.respawn_hold) {
+		pool->held = true;
+		mem_copy_string(pool->held_reason, sizeof pool->held_reason,
+		    what);
+	}
+	pool_note(pool, LOG_LEVEL_ERROR,
+	    "%s[%d] %s; died young, %u in a row%s; starting another in %.1f s",
+	    role_info[pool->role_id].name, (int)member->pid, what,
+	    pool->young_deaths, pool->held ? "; held" : "",
+	    clock_to_seconds(pool->retry_at_ns - clock_now_ns()));
+}
