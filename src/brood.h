@@ -179,9 +179,10 @@ enum brood_outcome brood_reply_bytes(struct brood_call *call, int status,
 
 /*
  * Adds a header to the reply, at most 32 of them, before or after
- * brood_reply(). Returns 0, or -1 when the name is no token, the value has
- * control bytes, or the header is brood's own to set (Content-Length,
- * Transfer-Encoding, Connection, Date); the mistake is logged.
+ * brood_reply(), and at most 8 KiB of names and values. Returns 0, or -1 when
+ * the name is no token, the value has control bytes, or the header is brood's
+ * own to set (Connection, Content-Length, Content-Type, Date, Keep-Alive,
+ * Trailer, Transfer-Encoding, Upgrade, X-Request-Id); the mistake is logged.
  */
 int brood_reply_header(struct brood_call *call, const char *name,
     const char *value);

@@ -20,8 +20,8 @@
 
 #include "base/mem.h"
 
-#define BUF_FIRST 128	/* bytes of the first allocation */
-#define BUF_READ 4096	/* bytes a read should at least have room for */
+#define BUF_FIRST 128 /* bytes of the first allocation */
+#define BUF_READ 4096 /* bytes a read should at least have room for */
 
 /* Room for `more` bytes and the NUL. */
 static int
@@ -95,7 +95,7 @@ buf_append(struct buf *buf, const void *bytes, size_t len)
 int
 buf_printf(struct buf *buf, const char *format, ...)
 {
-	int saved = errno;	/* what "%m" means, both times */
+	int saved = errno; /* what "%m" means, both times */
 	va_list ap;
 	int n;
 

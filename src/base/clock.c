@@ -38,7 +38,7 @@ clock_from_seconds(double seconds)
 
 	if (ns != ns)
 		return 0;
-	/* 2^63 is a double, INT64_MAX is not; to convert beyond is undefined. */
+	/* 2^63 is a double, INT64_MAX is not; beyond it a cast is undefined. */
 	if (ns >= 0x1p63)
 		return INT64_MAX;
 	if (ns <= -0x1p63)

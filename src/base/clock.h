@@ -27,7 +27,8 @@ int64_t clock_wall_ns(void);
 int64_t clock_from_seconds(double seconds);
 double clock_to_seconds(int64_t ns);
 
-/* Writes "2026-01-31T23:59:59.123Z" (RFC 3339, milliseconds) and returns buf. */
+/* Writes "2026-01-31T23:59:59.123Z" (RFC 3339, with milliseconds); returns
+ * buf. */
 #define CLOCK_TEXT_SIZE 25
 char *clock_format_wall(int64_t wall_ns, char buf[CLOCK_TEXT_SIZE]);
 

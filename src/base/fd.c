@@ -29,7 +29,7 @@
 #include "base/buf.h"
 #include "base/why.h"
 
-#define PIDFILE_TRIES 10	/* against owners that come and go meanwhile */
+#define PIDFILE_TRIES 10 /* against owners that come and go meanwhile */
 
 void
 fd_close(int *fd)
@@ -37,7 +37,7 @@ fd_close(int *fd)
 	int saved = errno;
 
 	if (*fd != -1)
-		close(*fd);	/* not again on EINTR: it is closed then */
+		close(*fd); /* not again on EINTR: it is closed then */
 	*fd = -1;
 	errno = saved;
 }
@@ -93,12 +93,12 @@ fd_send(int sock, const void *data, size_t len, int pass)
 		struct cmsghdr align;
 	} control = { .bytes = { 0 } };
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)data,
-	    .iov_len = len };
+		.iov_len = len };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct cmsghdr *cmsg;
 	ssize_t n;
 
-	assert(len > 0);	/* or it would look like the end of the file */
+	assert(len > 0); /* or it would look like the end of the file */
 	if (pass != -1) {
 		msg.msg_control = control.bytes;
 		msg.msg_controllen = sizeof(control.bytes);
@@ -146,9 +146,10 @@ fd_recv(int sock, void *data, size_t size, int *pass)
 		struct cmsghdr align;
 	} control;
 	struct iovec iov = { .iov_base = data, .iov_len = size };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
-	    .msg_control = control.bytes,
-	    .msg_controllen = sizeof(control.bytes) };
+	struct msghdr msg = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes) };
 	int fd = -1;
 	ssize_t n;
 
@@ -262,20 +263,28 @@ fd_pidfile(const char *path, pid_t *owner, struct why *why)
 	}
 	if (fd == -1 && errno == EAGAIN) {
 		*owner = holder;
-		return why_set(why, "pid file %s is locked by process %d: "
+		return why_set(why,
+		    "pid file %s is locked by process %d: "
 		    "this service is already running; stop it first, or use "
-		    "another pid file", path, (int)holder);
+		    "another pid file",
+		    path, (int)holder);
 	}
 	if (fd == -1 && errno == ESRCH)
-		return why_set(why, "pid file %s is locked by a process of "
+		return why_set(why,
+		    "pid file %s is locked by a process of "
 		    "another pid namespace: this service is already running "
-		    "there", path);
+		    "there",
+		    path);
 	if (fd == -1 && errno == ENOENT)
-		return why_set(why, "cannot create pid file %s: %m; create "
-		    "its directory first", path);
+		return why_set(why,
+		    "cannot create pid file %s: %m; create "
+		    "its directory first",
+		    path);
 	if (fd == -1 && errno == EINVAL)
-		return why_set(why, "pid file %s is not a regular file: "
-		    "remove it, or use another path", path);
+		return why_set(why,
+		    "pid file %s is not a regular file: "
+		    "remove it, or use another path",
+		    path);
 	if (fd == -1)
 		return why_set(why, "cannot lock pid file %s: %m", path);
 
@@ -393,7 +402,7 @@ fd_sd_notify(const char *state)
 	}
 	memcpy(to.sun_path, path, len);
 	if (*path == '@')
-		to.sun_path[0] = '\0';	/* abstract: exactly len bytes */
+		to.sun_path[0] = '\0'; /* abstract: exactly len bytes */
 	to_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
 
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);

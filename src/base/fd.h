@@ -31,8 +31,8 @@ int fd_seqpacket_pair(int pair[2]);
 /*
  * One packet on a Unix socket with at most one descriptor alongside.
  * fd_send: `pass` is -1 for none. Returns 0 or -1 (EAGAIN: the peer lags).
- * fd_recv: returns the packet's length, 0 at end of file, -1 otherwise; EMSGSIZE
- * when it did not fit. *pass becomes the descriptor that came, or -1.
+ * fd_recv: returns the packet's length, 0 at end of file, -1 otherwise;
+ * EMSGSIZE when it did not fit. *pass becomes the descriptor that came, or -1.
  */
 int fd_send(int sock, const void *data, size_t len, int pass);
 ssize_t fd_recv(int sock, void *data, size_t size, int *pass);

@@ -23,7 +23,7 @@
 #include <stdatomic.h>
 
 #define HISTOGRAM_UNIT_NS 250
-#define HISTOGRAM_POWERS 30	/* from 1 µs */
+#define HISTOGRAM_POWERS 30 /* from 1 µs */
 
 static_assert(HISTOGRAM_BUCKETS == 4 + 4 * HISTOGRAM_POWERS,
     "four buckets below 1 µs, and four to each power of two above");

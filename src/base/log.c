@@ -41,7 +41,7 @@ static struct {
 	enum log_kind kind;
 	int fd;
 	enum log_format format;
-	char path[PATH_MAX];	/* empty unless the target is one */
+	char path[PATH_MAX]; /* empty unless the target is one */
 	char tag[32];
 
 	char role[32];
@@ -52,11 +52,11 @@ static struct {
 	_Atomic int own_level;
 	const _Atomic int *level;
 
-	pid_t pid;		/* whose the counts are */
+	pid_t pid; /* whose the counts are */
 	uint64_t lost;
 	uint64_t lost_unsaid;
-	int lost_errno;		/* of the last of them */
-	bool torn;		/* half a line is in the file */
+	int lost_errno; /* of the last of them */
+	bool torn;	/* half a line is in the file */
 } logger = {
 	.kind = LOG_TO_STREAM,
 	.fd = STDERR_FILENO,
@@ -81,8 +81,8 @@ static const char *const level_names[LOG_LEVEL_COUNT] = {
 const char *
 log_level_name(enum log_level level)
 {
-	return (unsigned)level < LOG_LEVEL_COUNT ? level_names[level]
-						 : "unknown";
+	return (unsigned)level < LOG_LEVEL_COUNT ? level_names[level] :
+						   "unknown";
 }
 
 int
@@ -110,8 +110,8 @@ log_set_level(enum log_level level)
 bool
 log_wanted(enum log_level level)
 {
-	return (int)level >= atomic_load_explicit(logger.level,
-	    memory_order_relaxed);
+	return (int)level >=
+	    atomic_load_explicit(logger.level, memory_order_relaxed);
 }
 
 void
@@ -155,7 +155,7 @@ static int
 syslog_connect(int fd)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX,
-	    .sun_path = _PATH_LOG };
+		.sun_path = _PATH_LOG };
 
 	return connect(fd, (struct sockaddr *)&to, sizeof(to));
 }
@@ -180,8 +180,8 @@ syslog_send(const struct log_line *line)
 		return 0;
 	/* When the syslog daemon was restarted, its socket is another one now.
 	 * Ours, which the family shares, can be connected again. */
-	if (errno != ECONNREFUSED && errno != ENOTCONN &&
-	    errno != ECONNRESET && errno != EPIPE)
+	if (errno != ECONNREFUSED && errno != ENOTCONN && errno != ECONNRESET &&
+	    errno != EPIPE)
 		return -1;
 	if (syslog_connect(logger.fd) == -1)
 		return -1;
@@ -268,8 +268,8 @@ log_say_lost(void)
 	if (logger.torn && line_emit(&newline) == -1)
 		return -1;
 	logger.torn = false;
-	snprintf(message, sizeof(message), "%" PRIu64 " log line%s lost: %s",
-	    n, n == 1 ? " was" : "s were", reason != NULL ? reason : "?");
+	snprintf(message, sizeof(message), "%" PRIu64 " log line%s lost: %s", n,
+	    n == 1 ? " was" : "s were", reason != NULL ? reason : "?");
 	if (log_emit(LOG_LEVEL_WARNING, message, NULL, 0) == -1)
 		return -1;
 	logger.lost_unsaid = 0;
@@ -323,8 +323,9 @@ log_fields(enum log_level level, const char *message,
 static int
 log_open_path(const char *path)
 {
-	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC |
-	    O_NONBLOCK | O_NOCTTY, LOG_FILE_MODE);
+	return open(path,
+	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+	    LOG_FILE_MODE);
 }
 
 static int
@@ -366,13 +367,15 @@ log_open(const char *target, enum log_format format, const char *tag,
 		kind = LOG_TO_SYSLOG;
 		fd = log_open_syslog();
 		if (fd == -1)
-			return why_set(why, "cannot log to syslog at %s: %m; "
-			    "is a syslog daemon running?", _PATH_LOG);
+			return why_set(why,
+			    "cannot log to syslog at %s: %m; "
+			    "is a syslog daemon running?",
+			    _PATH_LOG);
 	} else {
 		path = target;
 		errno = ENAMETOOLONG;
-		fd = strlen(path) < sizeof(logger.path) ? log_open_path(path)
-							: -1;
+		fd = strlen(path) < sizeof(logger.path) ? log_open_path(path) :
+							  -1;
 		if (fd == -1)
 			return why_set(why, "cannot open log file %s: %m",
 			    target);
@@ -383,7 +386,7 @@ log_open(const char *target, enum log_format format, const char *tag,
 	logger.format = format;
 	logger.torn = false;
 	log_take(fd, kind);
-	tzset();	/* reads the zone file now, not at the first line */
+	tzset(); /* reads the zone file now, not at the first line */
 	return 0;
 }
 
@@ -396,8 +399,10 @@ log_reopen(struct why *why)
 		return 0;
 	fd = log_open_path(logger.path);
 	if (fd == -1)
-		return why_set(why, "cannot reopen log file %s: %m; logging "
-		    "goes on to the old one", logger.path);
+		return why_set(why,
+		    "cannot reopen log file %s: %m; logging "
+		    "goes on to the old one",
+		    logger.path);
 	/* The number stays, for those who have asked log_fd(). */
 	if (dup3(fd, logger.fd, O_CLOEXEC) == -1) {
 		why_set(why, "cannot reopen log file %s: %m", logger.path);
@@ -429,6 +434,6 @@ log_adopt_fd(int fd)
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == -1)
 		type = 0;
 	log_take(fd, type == SOCK_DGRAM ? LOG_TO_SYSLOG : LOG_TO_STREAM);
-	logger.path[0] = '\0';	/* it is for the sender to reopen */
+	logger.path[0] = '\0'; /* it is for the sender to reopen */
 	logger.torn = false;
 }

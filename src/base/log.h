@@ -10,7 +10,8 @@
  * that gets through is preceded by one that says how many were lost: a full
  * disk or a stuck reader never stops a process.
  *
- * text: 2026-01-31T23:59:59.123Z notice rest[4242] slot=3 gen=2 id=ID message key=value
+ * text: 2026-01-31T23:59:59.123Z notice rest[4242] slot=3 gen=2 id=ID message
+ *        key=value
  * json: {"time":"…","level":"notice","role":"rest","pid":4242,"slot":3,
  *        "generation":2,"id":"ID","message":"…","key":"value"}
  *

@@ -22,15 +22,15 @@
 
 #include "base/clock.h"
 
-#define LINE_ID_MAX 256		/* bytes that the member `id` may take */
-#define LINE_FIELDS_MAX 2048	/* and all fields; those beyond are left out */
+#define LINE_ID_MAX 256	     /* bytes that the member `id` may take */
+#define LINE_FIELDS_MAX 2048 /* and all fields; those beyond are left out */
 #define LINE_CUT "…"
 #define LINE_CUT_LEN (sizeof(LINE_CUT) - 1)
 
 /* How a string is written. */
 enum line_style {
-	LINE_PLAIN,		/* text: as it is, but for control bytes */
-	LINE_QUOTED,		/* text: between quotes */
+	LINE_PLAIN,  /* text: as it is, but for control bytes */
+	LINE_QUOTED, /* text: between quotes */
 	LINE_JSON,
 };
 
@@ -45,8 +45,7 @@ line_put(struct log_line *line, size_t end, const char *bytes, size_t n)
 	return true;
 }
 
-__attribute__((format(printf, 3, 4)))
-static bool
+__attribute__((format(printf, 3, 4))) static bool
 line_printf(struct log_line *line, size_t end, const char *format, ...)
 {
 	char text[160];
@@ -178,8 +177,8 @@ static bool
 line_put_value(struct log_line *line, size_t end, const char *s,
     enum log_format format)
 {
-	enum line_style style = format == LOG_FORMAT_JSON ? LINE_JSON
-							 : LINE_QUOTED;
+	enum line_style style = format == LOG_FORMAT_JSON ? LINE_JSON :
+							    LINE_QUOTED;
 
 	if (line->len + LINE_CUT_LEN + 2 > end)
 		return false;
@@ -238,11 +237,10 @@ line_put_head(struct log_line *line, const struct log_head *head)
 {
 	bool json = head->format == LOG_FORMAT_JSON;
 	const char *level = log_level_name(head->level);
-	const struct log_field
-	    slot = { "slot", NULL, head->slot },
-	    generation = { json ? "generation" : "gen", NULL,
-		head->generation },
-	    id = { "id", head->request, 0 };
+	const struct log_field slot = { "slot", NULL, head->slot },
+			       generation = { json ? "generation" : "gen", NULL,
+				       head->generation },
+			       id = { "id", head->request, 0 };
 	char stamp[CLOCK_TEXT_SIZE];
 	size_t end = LOG_LINE_MAX;
 
@@ -250,14 +248,15 @@ line_put_head(struct log_line *line, const struct log_head *head)
 		line_put_syslog(line, head);
 	clock_format_wall(head->wall_ns, stamp);
 	if (json)
-		line_printf(line, end, "{\"time\":\"%s\",\"level\":\"%s\","
-		    "\"role\":\"%s\",\"pid\":%d", stamp, level, head->role,
-		    (int)head->pid);
-	else if (head->tag != NULL)	/* which tells time, level and pid */
+		line_printf(line, end,
+		    "{\"time\":\"%s\",\"level\":\"%s\","
+		    "\"role\":\"%s\",\"pid\":%d",
+		    stamp, level, head->role, (int)head->pid);
+	else if (head->tag != NULL) /* which tells time, level and pid */
 		line_printf(line, end, "%s", head->role);
 	else
-		line_printf(line, end, "%s %s %s[%d]", stamp, level,
-		    head->role, (int)head->pid);
+		line_printf(line, end, "%s %s %s[%d]", stamp, level, head->role,
+		    (int)head->pid);
 
 	if (head->slot != -1) {
 		line_put_member(line, end, head->format, &slot);

@@ -95,8 +95,9 @@ heap_has(const struct loop *loop, const struct loop_timer *timer)
 void
 loop_timer_init(struct loop_timer *timer, loop_timer_fn *fn, void *ctx)
 {
-	*timer = (struct loop_timer){ .at_ns = CLOCK_NEVER, .fn = fn,
-	    .ctx = ctx };
+	*timer = (struct loop_timer){ .at_ns = CLOCK_NEVER,
+		.fn = fn,
+		.ctx = ctx };
 }
 
 void
@@ -117,8 +118,8 @@ loop_timer_set(struct loop *loop, struct loop_timer *timer, int64_t at_ns)
 		return;
 	}
 	if (loop->heap_len == loop->heap_size) {
-		loop->heap_size = loop->heap_size > 0 ? loop->heap_size * 2
-						      : 16;
+		loop->heap_size = loop->heap_size > 0 ? loop->heap_size * 2 :
+							16;
 		loop->heap = mem_grow(loop->heap, loop->heap_size,
 		    sizeof(*loop->heap));
 	}
@@ -296,8 +297,9 @@ loop_signal_add(struct loop *loop, int signo, loop_signal_fn *fn, void *ctx)
 	fd = signalfd(loop->signal_fd, &all, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (fd == -1)
 		return -1;
-	if (loop->signal_fd == -1 && loop_io_add(loop, &loop->signal_io, fd,
-	    LOOP_READ, loop_on_signal, loop) == -1) {
+	if (loop->signal_fd == -1 &&
+	    loop_io_add(loop, &loop->signal_io, fd, LOOP_READ, loop_on_signal,
+		loop) == -1) {
 		fd_close(&fd);
 		return -1;
 	}
@@ -337,13 +339,16 @@ loop_child_add(struct loop *loop, struct loop_child *child, pid_t pid,
 {
 	int fd;
 
-	*child = (struct loop_child){ .io.fd = -1, .pid = pid, .fn = fn,
-	    .ctx = ctx, .loop = loop };
+	*child = (struct loop_child){ .io.fd = -1,
+		.pid = pid,
+		.fn = fn,
+		.ctx = ctx,
+		.loop = loop };
 	fd = fd_of_pid(pid);
 	if (fd == -1)
 		return -1;
 	if (loop_io_add(loop, &child->io, fd, LOOP_READ, loop_on_child,
-	    child) == -1) {
+		child) == -1) {
 		fd_close(&fd);
 		return -1;
 	}
@@ -381,8 +386,9 @@ loop_release(struct loop *loop)
 	fd_close(&loop->epoll_fd);
 	free(loop->batch);
 	free(loop->heap);
-	*loop = (struct loop){ .epoll_fd = -1, .signal_fd = -1,
-	    .signal_io.fd = -1 };
+	*loop = (struct loop){ .epoll_fd = -1,
+		.signal_fd = -1,
+		.signal_io.fd = -1 };
 }
 
 void
@@ -432,12 +438,12 @@ static int
 loop_wait(struct loop *loop, int64_t timeout_ns)
 {
 	struct timespec ts = { .tv_sec = (time_t)(timeout_ns / NS_PER_S),
-	    .tv_nsec = (long)(timeout_ns % NS_PER_S) };
+		.tv_nsec = (long)(timeout_ns % NS_PER_S) };
 	int n;
 
 	n = epoll_pwait2(loop->epoll_fd, loop->batch, LOOP_BATCH,
 	    timeout_ns < 0 ? NULL : &ts, NULL);
-	if (n == -1 && errno == ENOSYS)	/* a kernel before 5.11, valgrind */
+	if (n == -1 && errno == ENOSYS) /* a kernel before 5.11, valgrind */
 		n = epoll_wait(loop->epoll_fd, loop->batch, LOOP_BATCH,
 		    loop_timeout_ms(timeout_ns));
 	if (n == -1 && errno == EINTR)

@@ -81,7 +81,7 @@ struct loop {
 	struct loop_signal signal[LOOP_SIGNALS];	/* by number */
 	struct loop_timer **heap;
 	size_t heap_len, heap_size;
-	struct epoll_event *batch;	/* LOOP_BATCH of them, being dispatched */
+	struct epoll_event *batch;	/* LOOP_BATCH, being dispatched */
 	int batch_len;
 	bool stop;
 	/*

@@ -2,8 +2,8 @@
 /*
  * call - one call of a handler, whatever door it came through.
  *
- * A door (a REST request, broodctl) fills in a call_request, runs call_run() and
- * turns the call_result into its own terms. Everything brood.h offers on a
+ * A door (a REST request, broodctl) fills in a call_request, runs call_run()
+ * and turns the call_result into its own terms. Everything brood.h offers on a
  * `struct brood_call` is implemented here, and everything that has to happen
  * around a handler (scoreboard, deadline, crash guard) happens in call_run().
  */
@@ -72,9 +72,9 @@ void call_run(struct child *child, const struct call_request *request,
 void call_result_release(struct call_result *result);
 
 /*
- * A request id: `wanted` if it is 1 to 64 of [A-Za-z0-9._~:+/=@-], else a new one
- * (128 random bits in hex would do nobody good in a log: 20 characters of time,
- * process and counter). Returns buf.
+ * A request id: `wanted` if it is 1 to 64 of [A-Za-z0-9._~:+/=@-], else a new
+ * one (128 random bits in hex would do nobody good in a log: 20 characters of
+ * time, process and counter). Returns buf.
  */
 #define CALL_ID_SIZE 65
 const char *call_make_id(const char *wanted, char buf[CALL_ID_SIZE]);

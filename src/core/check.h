@@ -19,7 +19,7 @@
 
 struct check {
 	pid_t pid;
-	int fd;			/* the pipe, non-blocking; end of file ends it */
+	int fd;			/* the pipe, non-blocking */
 };
 
 /* Forks. 0, or -1 with the reason. */

@@ -34,6 +34,7 @@ static struct {
 	volatile sig_atomic_t active;
 	volatile sig_atomic_t answered;
 	timer_t orphan_timer;
+	const void *program;	/* where broodd itself is loaded */
 } guard = { .fd = -1 };
 
 static const int fatal_signals[] = {
@@ -101,9 +102,12 @@ trace_write(struct slot_crash *crash)
 			len = trace_add(crash->trace, len, size, "\n");
 			continue;
 		}
-		const char *base = strrchr(info.dli_fname, '/');
+		/* the name of the program itself is where its title is now */
+		const char *name = info.dli_fbase == guard.program ? "broodd" :
+		    info.dli_fname;
+		const char *base = strrchr(name, '/');
 		len = trace_add(crash->trace, len, size,
-		    base ? base + 1 : info.dli_fname);
+		    base ? base + 1 : name);
 		len = trace_add(crash->trace, len, size, "(");
 		if (info.dli_sname)
 			len = trace_add(crash->trace, len, size,
@@ -187,7 +191,9 @@ child_guard_init(struct slot *slot)
 
 	/* the first call loads libgcc_s, which is no work for a handler */
 	void *frame[1];
-	backtrace(frame, 1);
+	Dl_info info;
+	if (backtrace(frame, 1) > 0 && dladdr(frame[0], &info))
+		guard.program = info.dli_fbase;
 
 	sigfillset(&sa.sa_mask);
 	sa.sa_sigaction = on_fatal;

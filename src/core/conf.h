@@ -26,7 +26,8 @@ struct conf_strings {
 
 enum conf_type {
 	CONF_STRING, CONF_PATH, CONF_STRINGS, CONF_INT, CONF_SIZE, CONF_SECONDS,
-	CONF_BOOL, CONF_CHOICE, CONF_NAME, CONF_HANDLER, CONF_MODULE, CONF_SETTINGS,
+	CONF_BOOL, CONF_CHOICE, CONF_NAME, CONF_HANDLER, CONF_MODULE,
+	CONF_SETTINGS,
 };
 
 #define CONF_C_STRING char *
@@ -77,6 +78,14 @@ void conf_errors_release(struct conf_errors *errors);
 /* NULL when anything at all is wrong, all of it in `errors`. Blocks as files
  * do; runs no module code. */
 struct conf *conf_load(const char *file, struct conf_errors *errors);
+/*
+ * The same, but returns what could be read even with errors: keys that are
+ * wrong have their defaults, items of a list that lack a key they must have are
+ * left out. NULL only when there is nothing to walk (no file, no syntax). For
+ * broodd -t, which goes on to look for more, and for broodctl, which must be
+ * able to steer a service whose config somebody has just broken.
+ */
+struct conf *conf_read(const char *file, struct conf_errors *errors);
 void conf_free(struct conf *conf);
 
 /* A config with every default and no modules or routes, for tests. */

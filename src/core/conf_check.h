@@ -18,8 +18,9 @@ struct conf_places {
 };
 
 /*
- * Checks, adds every error, and reads the TLS files into `conf`. `errors_before`
- * is how many errors there were before this config was read.
+ * Checks, adds every error, and reads the TLS files into `conf`. What is at
+ * fault in a list goes from it, or lacks what it must have, for conf_prune().
+ * `errors_before` is how many errors there were before this config was read.
  */
 void conf_check(struct conf *conf, const char *folder,
     const struct conf_places *places, size_t errors_before,

@@ -85,6 +85,9 @@ size_t conf_subsections(const char *path,
 /* Gives each key of a zeroed group or item its default. */
 void conf_item_default(const struct conf_section *section, void *item);
 
+/* Leaves out the list items that lack what must be given. */
+void conf_prune(struct conf *conf);
+
 /* --- one member of a struct, by its row: conf_value.c, conf.c, conf_print.c */
 
 /*

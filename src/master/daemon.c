@@ -26,7 +26,7 @@
 /* From the daemon to the one that waits for it. */
 struct line {
 	int ready[2];
-	int status[2];		/* one int */
+	int status[2]; /* one int */
 };
 
 static _Noreturn void
@@ -47,7 +47,7 @@ run_detached(struct conf *conf, const struct master_options *options,
 	own.ready_fd = line->ready[1];
 	status = master_run(conf, &own);
 	if (write(line->status[1], &status, sizeof(status)) < 0)
-		status = EXIT_FAILURE;	/* nobody waits any more */
+		status = EXIT_FAILURE; /* nobody waits any more */
 	exit(status);
 }
 
@@ -101,8 +101,8 @@ understand(const char *words, const struct line *line, char **reason)
 	if (strcmp(words, "READY\n") == 0)
 		return EXIT_SUCCESS;
 	/* comes when the last child is gone, for which there is stop_timeout */
-	if (read(line->status[0], &status, sizeof(status)) !=
-	    sizeof(status) || status == 0)
+	if (read(line->status[0], &status, sizeof(status)) != sizeof(status) ||
+	    status == 0)
 		status = EXIT_FAILURE;
 	if (strncmp(words, failed, sizeof(failed) - 1) == 0) {
 		words += sizeof(failed) - 1;
@@ -133,7 +133,8 @@ daemon_run(struct conf *conf, const struct master_options *options,
 	}
 	if (!read_words(line.ready[0], &buf, timeout_ns)) {
 		*reason = mem_printf("the service is not ready yet, but goes "
-		    "on trying; its log (%s) says more", conf->log.target);
+				     "on trying; its log (%s) says more",
+		    conf->log.target);
 		goto out;
 	}
 	words = buf.data != NULL ? buf.data : "";

@@ -188,8 +188,9 @@ listen_check(const struct conf *conf, struct conf_errors *errors)
 {
 	struct listen_set set;
 	char path[CONF_PATH_SIZE];
+	bool left_over;
 
-	pid_t owner = fd_pidfile_owner(conf_pid_file(conf, path), NULL);
+	pid_t owner = fd_pidfile_owner(conf_pid_file(conf, path), &left_over);
 	if (owner > 0)
 		return;
 	if (listen_open(&set, conf, NULL, errors) == 0)

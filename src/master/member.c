@@ -306,7 +306,8 @@ member_describe_call(const struct slot_snapshot *shot, char *buf, size_t size)
 		    clock_to_seconds(clock_now_ns() - shot->call.started_ns));
 }
 
-/* One line a frame, so that the log stays greppable. */
+/* One line a frame, so that the log stays greppable; a recursion that ran away
+ * is one frame and how often it stands there. */
 static void
 member_log_trace(const struct member *member, const struct slot_snapshot *shot)
 {
@@ -316,11 +317,15 @@ member_log_trace(const struct member *member, const struct slot_snapshot *shot)
 	if (!shot->crash_signo)
 		return;
 	mem_copy_string(trace, sizeof trace, shot->crash_trace);
-	for (int i = 0; rest && *rest; i++) {
-		char *line = strsep(&rest, "\n");
-		log_error("%s[%d] frame %d: %s",
+	char *line = strsep(&rest, "\n");
+	for (int i = 0, n = 1; line && *line; i += n, n = 1) {
+		char *next = strsep(&rest, "\n");
+		for (; next && strcmp(next, line) == 0; n++)
+			next = strsep(&rest, "\n");
+		log_error("%s[%d] frame %d: %s%s",
 		    role_info[member->pool->role_id].name, (int)member->pid, i,
-		    line);
+		    line, n > 1 ? ", again and again" : "");
+		line = next;
 	}
 }
 

@@ -358,7 +358,7 @@ pool_on_death(struct pool *pool, const struct member *member, bool in_call,
 		return;
 	}
 	if (!pool_died_young(pool, member, in_call)) {
-		pool_note(pool, LOG_LEVEL_NOTICE,
+		pool_note(pool, LOG_LEVEL_ERROR,
 		    "%s[%d] %s; starting another at once",
 		    role_info[pool->role_id].name, (int)member->pid, what);
 		return;

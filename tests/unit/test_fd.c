@@ -257,9 +257,10 @@ send_many(int sock, const char *data, size_t len, const int *fds, size_t n)
 	} control = { .bytes = { 0 } };
 	char copy[16];
 	struct iovec iov = { .iov_base = copy, .iov_len = len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
-	    .msg_control = control.bytes,
-	    .msg_controllen = CMSG_SPACE(n * sizeof(int)) };
+	struct msghdr msg = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = CMSG_SPACE(n * sizeof(int)) };
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
 
 	memcpy(copy, data, len);
@@ -281,8 +282,8 @@ START_TEST(a_peer_cannot_fill_our_table)
 	before = open_count();
 	for (size_t n = 1; n <= 5; n++) {
 		send_many(pair[0], "many", 4, fds, n);
-		ck_assert_int_eq(
-		    fd_recv(pair[1], data, sizeof(data), &pass), 4);
+		ck_assert_int_eq(fd_recv(pair[1], data, sizeof(data), &pass),
+		    4);
 		ck_assert_int_ge(pass, 0);
 		ck_assert_uint_eq(open_count(), before + 1);
 		close(pass);
@@ -532,8 +533,10 @@ listen_at(const char *name)
 	memcpy(at.sun_path, name, len);
 	if (name[0] == '@')
 		at.sun_path[0] = '\0';
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&at,
-	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)), 0);
+	ck_assert_int_eq(
+	    bind(fd, (struct sockaddr *)&at,
+		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)),
+	    0);
 	return fd;
 }
 

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/histogram.h"
 
-#define TOP_NS ((INT64_C(1) << 30) * NS_PER_US)	/* where the last bucket ends */
+#define TOP_NS ((INT64_C(1) << 30) * NS_PER_US) /* where the last bucket ends */
 
 /* What the histogram makes of a single value. */
 static int64_t

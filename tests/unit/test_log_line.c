@@ -40,15 +40,19 @@ full_head(enum log_format format)
 	return head;
 }
 
-/* What is true of every line. */
+/* What is true of every line. (Check keeps a record of each assertion, so there
+ * is not one for each byte.) */
 static void
 assert_is_a_line(const struct log_line *line)
 {
+	size_t i = 0;
+
 	ck_assert_uint_gt(line->len, 0);
 	ck_assert_uint_le(line->len, LOG_LINE_MAX);
-	ck_assert_int_eq(line->bytes[line->len - 1], '\n');
-	for (size_t i = 0; i + 1 < line->len; i++)
-		ck_assert_int_ge((unsigned char)line->bytes[i], ' ');
+	while (i < line->len && (unsigned char)line->bytes[i] >= ' ')
+		i++;
+	ck_assert_uint_eq(i, line->len - 1);
+	ck_assert_int_eq(line->bytes[i], '\n');
 }
 
 static json_t *
@@ -89,12 +93,14 @@ START_TEST(a_text_line)
 {
 	struct log_head head = full_head(LOG_FORMAT_TEXT);
 	const struct log_field fields[] = {
-		{ "key", "value", 0 }, { "count", NULL, -7 },
+		{ "key", "value", 0 },
+		{ "count", NULL, -7 },
 	};
 	struct log_line line;
 
 	log_line_build(&line, &head, "message", fields, 2);
-	ck_assert_str_eq(text_of(&line), "2026-01-31T23:59:59.123Z notice "
+	ck_assert_str_eq(text_of(&line),
+	    "2026-01-31T23:59:59.123Z notice "
 	    "rest[4242] slot=3 gen=2 id=7f3a message key=value count=-7");
 	head = plain_head(LOG_FORMAT_TEXT);
 	log_line_build(&line, &head, "message", NULL, 0);
@@ -107,7 +113,8 @@ START_TEST(a_json_line)
 {
 	struct log_head head = full_head(LOG_FORMAT_JSON);
 	const struct log_field fields[] = {
-		{ "key", "value", 0 }, { "count", NULL, INT64_MIN },
+		{ "key", "value", 0 },
+		{ "count", NULL, INT64_MIN },
 	};
 	struct log_line line;
 
@@ -135,18 +142,21 @@ START_TEST(a_syslog_line)
 
 	head.tag = "broodd";
 	log_line_build(&line, &head, "message", NULL, 0);
-	ck_assert_str_eq(text_of(&line), "<29>Jan 31 23:59:59 broodd[4242]: "
+	ck_assert_str_eq(text_of(&line),
+	    "<29>Jan 31 23:59:59 broodd[4242]: "
 	    "rest slot=3 gen=2 id=7f3a message");
 	head.level = LOG_LEVEL_ERROR;
 	head.wall_ns = 0;
 	log_line_build(&line, &head, "message", NULL, 0);
-	ck_assert_str_eq(text_of(&line), "<27>Jan  1 00:00:00 broodd[4242]: "
+	ck_assert_str_eq(text_of(&line),
+	    "<27>Jan  1 00:00:00 broodd[4242]: "
 	    "rest slot=3 gen=2 id=7f3a message");
 
 	head.format = LOG_FORMAT_JSON;
 	log_line_build(&line, &head, "message", NULL, 0);
-	ck_assert_int_eq(strncmp(text_of(&line),
-	    "<27>Jan  1 00:00:00 broodd[4242]: {\"time\":", 43), 0);
+	ck_assert_ptr_eq(strstr(text_of(&line),
+			     "<27>Jan  1 00:00:00 broodd[4242]: {\"time\":"),
+	    text_of(&line));
 	object = json_loads(strchr(text_of(&line), '{'), 0, NULL);
 	ck_assert_str_eq(member(object, "message"), "message");
 	json_decref(object);
@@ -199,8 +209,10 @@ START_TEST(what_could_mislead_is_escaped)
 	ck_assert_str_eq(text_of(&line), expected);
 
 	head.format = LOG_FORMAT_JSON;
-	snprintf(expected, sizeof(expected), ",\"message\":\"%s\",\"key\":"
-	    "\"%s\"}", escapes[_i].json, escapes[_i].json);
+	snprintf(expected, sizeof(expected),
+	    ",\"message\":\"%s\",\"key\":"
+	    "\"%s\"}",
+	    escapes[_i].json, escapes[_i].json);
 	log_line_build(&line, &head, escapes[_i].in, &field, 1);
 	ck_assert_str_eq(strstr(text_of(&line), ",\"message\""), expected);
 	json_decref(parse(&line));
@@ -217,8 +229,8 @@ START_TEST(an_id_cannot_forge_a_line)
 
 	head.request = "1 2\n\"";
 	log_line_build(&line, &head, "message", NULL, 0);
-	ck_assert_ptr_nonnull(strstr(text_of(&line),
-	    " gen=2 id=\"1 2\\n\\\"\" message"));
+	ck_assert_ptr_nonnull(
+	    strstr(text_of(&line), " gen=2 id=\"1 2\\n\\\"\" message"));
 	head.format = LOG_FORMAT_JSON;
 	log_line_build(&line, &head, "message", NULL, 0);
 	object = parse(&line);
@@ -250,9 +262,8 @@ is_whole(const char *out, const char *in)
 	return false;
 }
 
-static const char *const pieces[] = {
-	"x", "\n", "\"", "é", "€", "😀", "\xc2\x9b"
-};
+static const char *const pieces[] = { "x", "\n", "\"", "é", "€", "😀",
+	"\xc2\x9b" };
 
 /* Messages of every length around the limit, of narrow, wide and escaped
  * characters: cut only when they must be, and then as late as possible. */
@@ -260,23 +271,26 @@ START_TEST(what_does_not_fit_is_cut_at_a_character)
 {
 	const char *piece = pieces[_i];
 	const struct log_field fields[] = {
-		{ "key", "value", 0 }, { "count", NULL, 12345 },
+		{ "key", "value", 0 },
+		{ "count", NULL, 12345 },
 	};
 	struct log_head head = full_head(LOG_FORMAT_JSON);
 	size_t n = strlen(piece), cut = 0, whole = 0;
-	char message[LOG_LINE_MAX + 8] = "";
+	char message[LOG_LINE_MAX + 500] = "";
 	struct log_line line;
 	json_t *object;
 
-	for (size_t len = 0; len + n < LOG_LINE_MAX; len += n) {
+	for (size_t len = 0; cut < 100; len += n) {
+		ck_assert_uint_lt(len + n, sizeof(message));
 		memcpy(message + len, piece, n + 1);
-		if (len < 500)
-			continue;
 		log_line_build(&line, &head, message, fields, 2);
+		if (line.len < LOG_LINE_MAX - 100)
+			continue;
 		object = parse(&line);
 		ck_assert_str_eq(member(object, "key"), "value");
 		ck_assert_int_eq(json_integer_value(
-		    json_object_get(object, "count")), 12345);
+				     json_object_get(object, "count")),
+		    12345);
 		if (is_whole(member(object, "message"), message)) {
 			ck_assert_uint_eq(cut, 0);
 			whole++;
@@ -288,7 +302,6 @@ START_TEST(what_does_not_fit_is_cut_at_a_character)
 		json_decref(object);
 	}
 	ck_assert_uint_gt(whole, 0);
-	ck_assert_uint_gt(cut, 0);
 }
 END_TEST
 
@@ -324,17 +337,16 @@ START_TEST(too_many_fields)
 		memset(value, '\\', len);
 		value[len] = '\0';
 		for (size_t i = 0; i < COUNT(fields); i++) {
-			keys[i][0] = (char)('a' + i / 10);
+			keys[i][0] = (char)('p' + i / 10);
 			keys[i][1] = (char)('a' + i % 10);
 			keys[i][2] = '\0';
 			fields[i] = (struct log_field){ keys[i],
-			    i % 2 == 0 ? value : NULL, (int64_t)i };
+				i % 2 == 0 ? value : NULL, (int64_t)i };
 		}
-		log_line_build(&line, &head, "message", fields,
-		    COUNT(fields));
+		log_line_build(&line, &head, "message", fields, COUNT(fields));
 		object = parse(&line);
 		ck_assert_str_eq(member(object, "message"), "message");
-		is_whole(member(object, "aa"), value);
+		is_whole(member(object, "pa"), value);
 		json_decref(object);
 	}
 }

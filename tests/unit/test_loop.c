@@ -84,8 +84,8 @@ watched(int fd)
 	while (fgets(line, sizeof(line), info) != NULL)
 		if (sscanf(line, "tfd: %d events: %x", &tfd, &events) == 2 &&
 		    tfd == fd)
-			found = (long)(events & (EPOLLIN | EPOLLOUT |
-			    EPOLLEXCLUSIVE));
+			found = (long)(events &
+			    (EPOLLIN | EPOLLOUT | EPOLLEXCLUSIVE));
 	fclose(info);
 	return found;
 }
@@ -101,7 +101,7 @@ on_stop(void *ctx)
 
 struct alarm {
 	struct loop_timer timer;
-	int64_t at_ns;		/* as it was set last; CLOCK_NEVER: not */
+	int64_t at_ns; /* as it was set last; CLOCK_NEVER: not */
 	int fired;
 };
 
@@ -205,8 +205,7 @@ on_again(void *ctx)
 	ck_assert_int_ne(rounds, a->round);
 	a->round = rounds;
 	if (++a->fired < 100)
-		loop_timer_set(&loop, &a->timer, a->fired % 2 ? 0
-							     : INT64_MIN);
+		loop_timer_set(&loop, &a->timer, a->fired % 2 ? 0 : INT64_MIN);
 	else
 		loop_stop(&loop);
 }
@@ -310,11 +309,13 @@ START_TEST(readable_and_writable)
 
 	make_pipe(ends);
 	ck_assert_int_eq(loop_io_add(&loop, &in.io, ends[0], LOOP_READ, on_ear,
-	    &in), 0);
+			     &in),
+	    0);
 	run_rounds(3);
 	ck_assert_int_eq(in.heard, 0);
 	ck_assert_int_eq(loop_io_add(&loop, &out.io, ends[1], LOOP_WRITE,
-	    on_ear, &out), 0);
+			     on_ear, &out),
+	    0);
 	run();
 	ck_assert_uint_eq(out.events, LOOP_WRITE);
 	loop_io_del(&loop, &out.io);
@@ -345,7 +346,8 @@ START_TEST(a_hang_up_shows_as_all_that_was_wanted)
 
 	ck_assert_int_eq(fd_seqpacket_pair(pair), 0);
 	ck_assert_int_eq(loop_io_add(&loop, &e.io, pair[0],
-	    LOOP_READ | LOOP_WRITE, on_ear, &e), 0);
+			     LOOP_READ | LOOP_WRITE, on_ear, &e),
+	    0);
 	fd_close(&pair[1]);
 	run();
 	ck_assert_uint_eq(e.events, LOOP_READ | LOOP_WRITE);
@@ -364,7 +366,8 @@ START_TEST(a_pause_is_one_even_after_a_hang_up)
 
 	make_pipe(ends);
 	ck_assert_int_eq(loop_io_add(&loop, &e.io, ends[0], LOOP_READ, on_ear,
-	    &e), 0);
+			     &e),
+	    0);
 	ck_assert_int_eq(loop_io_want(&loop, &e.io, 0), 0);
 	ck_assert_int_eq(watched(ends[0]), -1);
 	fd_close(&ends[1]);
@@ -379,8 +382,7 @@ START_TEST(a_pause_is_one_even_after_a_hang_up)
 	ck_assert_int_eq(e.heard, 1);
 	/* A paused one can be removed, and one can be born paused. */
 	loop_io_del(&loop, &e.io);
-	ck_assert_int_eq(loop_io_add(&loop, &e.io, ends[0], 0, on_ear, &e),
-	    0);
+	ck_assert_int_eq(loop_io_add(&loop, &e.io, ends[0], 0, on_ear, &e), 0);
 	run_rounds(5);
 	ck_assert_int_eq(e.heard, 1);
 	ck_assert_int_eq(loop_io_want(&loop, &e.io, LOOP_READ), 0);
@@ -404,7 +406,8 @@ START_TEST(any_want_can_become_any_other)
 			long expected = 0;
 
 			ck_assert_int_eq(loop_io_add(&loop, &e.io, pair[0],
-			    from, on_ear, &e), 0);
+					     from, on_ear, &e),
+			    0);
 			ck_assert_int_eq(loop_io_want(&loop, &e.io, to), 0);
 			for (int b = 0; b < 3; b++)
 				expected |= to >> b & 1 ? (long)bits[b] : 0;
@@ -428,7 +431,7 @@ on_rival_io(void *ctx, unsigned events)
 	loop_io_del(&loop, &e->io);
 	free(e->other);
 	free(e);
-	rounds_wanted--;	/* the count of calls that are left */
+	rounds_wanted--; /* the count of calls that are left */
 }
 
 /* Both are ready; whichever comes first frees both. */
@@ -441,9 +444,11 @@ START_TEST(a_removed_descriptor_is_not_heard_of)
 	*a = (struct ear){ .other = b };
 	*b = (struct ear){ .other = a };
 	ck_assert_int_eq(loop_io_add(&loop, &a->io, ends[0], LOOP_READ,
-	    on_rival_io, a), 0);
+			     on_rival_io, a),
+	    0);
 	ck_assert_int_eq(loop_io_add(&loop, &b->io, ends[1], LOOP_WRITE,
-	    on_rival_io, b), 0);
+			     on_rival_io, b),
+	    0);
 	ck_assert_int_eq(write(ends[1], "x", 1), 1);
 	run_rounds(10);
 	/* One call took one round of the ten away. */
@@ -470,9 +475,11 @@ START_TEST(a_pause_holds_from_the_same_round_on)
 	a.other = &b;
 	make_pipe(ends);
 	ck_assert_int_eq(loop_io_add(&loop, &a.io, ends[0], LOOP_READ,
-	    on_pauser, &a), 0);
+			     on_pauser, &a),
+	    0);
 	ck_assert_int_eq(loop_io_add(&loop, &b.io, ends[1], LOOP_WRITE,
-	    on_pauser, &b), 0);
+			     on_pauser, &b),
+	    0);
 	ck_assert_int_eq(write(ends[1], "x", 1), 1);
 	run_rounds(4);
 	ck_assert(a.heard == 0 || b.heard == 0);
@@ -507,7 +514,8 @@ START_TEST(more_are_ready_than_one_batch_holds)
 	crowd_left = (int)(sizeof(crowd) / sizeof(crowd[0]));
 	for (int i = 0, n = crowd_left; i < n; i++)
 		ck_assert_int_eq(loop_io_add(&loop, &crowd[i].io,
-		    eventfd(1, EFD_CLOEXEC), LOOP_READ, on_crowd, &crowd[i]),
+				     eventfd(1, EFD_CLOEXEC), LOOP_READ,
+				     on_crowd, &crowd[i]),
 		    0);
 	run();
 	for (size_t i = 0; i < sizeof(crowd) / sizeof(crowd[0]); i++)
@@ -549,11 +557,10 @@ static int
 listen_on_loopback(struct sockaddr_in *at)
 {
 	socklen_t len = sizeof(*at);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-	    0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	*at = (struct sockaddr_in){ .sin_family = AF_INET,
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)at, len), 0);
 	ck_assert_int_eq(listen(fd, 10), 0);
 	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)at, &len), 0);
@@ -583,9 +590,11 @@ START_TEST(an_exclusive_listener_accepts)
 
 	ck_assert_int_eq(loop_init(&other), 0);
 	ck_assert_int_eq(loop_io_add(&other, &idle.io, sock, want, on_ear,
-	    &idle), 0);
+			     &idle),
+	    0);
 	ck_assert_int_eq(loop_io_add(&loop, &e.io, sock, want, on_connection,
-	    &e), 0);
+			     &e),
+	    0);
 	ck_assert_int_eq(watched(sock), EPOLLIN | EPOLLEXCLUSIVE);
 	for (int i = 1; i <= 3; i++) {
 		int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -593,7 +602,8 @@ START_TEST(an_exclusive_listener_accepts)
 		/* As a worker does that has enough to do. */
 		ck_assert_int_eq(loop_io_want(&loop, &e.io, 0), 0);
 		ck_assert_int_eq(connect(client, (struct sockaddr *)&at,
-		    sizeof(at)), 0);
+				     sizeof(at)),
+		    0);
 		run_rounds(3);
 		ck_assert_int_eq(e.heard, i - 1);
 		ck_assert_int_eq(loop_io_want(&loop, &e.io, want), 0);
@@ -629,10 +639,8 @@ START_TEST(signals_are_delivered_here)
 	sigprocmask(SIG_SETMASK, NULL, &was);
 	memset(heard, 0, sizeof(heard));
 	signals_heard = 0;
-	ck_assert_int_eq(loop_signal_add(&loop, SIGTERM, on_signal, &heard),
-	    0);
-	ck_assert_int_eq(loop_signal_add(&loop, SIGHUP, on_signal, &heard),
-	    0);
+	ck_assert_int_eq(loop_signal_add(&loop, SIGTERM, on_signal, &heard), 0);
+	ck_assert_int_eq(loop_signal_add(&loop, SIGHUP, on_signal, &heard), 0);
 	run_rounds(3);
 	ck_assert_int_eq(signals_heard, 0);
 
@@ -653,8 +661,7 @@ START_TEST(signals_are_delivered_here)
 
 	/* Also one that was ignored, as a daemon's HUP may be. */
 	signal(SIGUSR1, SIG_IGN);
-	ck_assert_int_eq(loop_signal_add(&loop, SIGUSR1, on_signal, &heard),
-	    0);
+	ck_assert_int_eq(loop_signal_add(&loop, SIGUSR1, on_signal, &heard), 0);
 	ck_assert_int_eq(kill(getpid(), SIGUSR1), 0);
 	run();
 	ck_assert_int_eq(signals_heard, 4);
@@ -669,8 +676,8 @@ START_TEST(no_such_signal)
 	ck_assert_int_eq(errno, EINVAL);
 	ck_assert_int_eq(loop_signal_add(&loop, -1, on_signal, NULL), -1);
 	ck_assert_int_eq(errno, EINVAL);
-	ck_assert_int_eq(
-	    loop_signal_add(&loop, LOOP_SIGNALS, on_signal, NULL), -1);
+	ck_assert_int_eq(loop_signal_add(&loop, LOOP_SIGNALS, on_signal, NULL),
+	    -1);
 	ck_assert_int_eq(errno, EINVAL);
 }
 END_TEST
@@ -696,7 +703,8 @@ START_TEST(an_interrupted_wait_goes_on)
 	make_pipe(interrupted);
 	ck_assert_int_eq(sigaction(SIGALRM, &action, NULL), 0);
 	ck_assert_int_eq(loop_io_add(&loop, &e.io, interrupted[0], LOOP_READ,
-	    on_ear, &e), 0);
+			     on_ear, &e),
+	    0);
 	ck_assert_int_eq(setitimer(ITIMER_REAL, &soon, NULL), 0);
 	run();
 	ck_assert_int_eq(e.heard, 1);
@@ -939,7 +947,8 @@ START_TEST(descriptors_come_before_timers)
 	loop_timer_init(&timer, on_order_timer, NULL);
 	loop_timer_set(&loop, &timer, 0);
 	ck_assert_int_eq(loop_io_add(&loop, &io, fd, LOOP_READ, on_order_io,
-	    &io), 0);
+			     &io),
+	    0);
 	run();
 	ck_assert_str_eq(order, "it");
 	fd_close(&fd);
@@ -971,7 +980,8 @@ START_TEST(a_child_takes_nothing_from_its_parent)
 
 	make_pipe(ends);
 	ck_assert_int_eq(loop_io_add(&loop, &e.io, ends[0], LOOP_READ, on_ear,
-	    &e), 0);
+			     &e),
+	    0);
 	loop_timer_init(&timer, on_stop, NULL);
 	loop_timer_set(&loop, &timer, clock_now_ns() + 3600 * NS_PER_S);
 	pid = fork();

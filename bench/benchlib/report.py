@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""
+report - the results as text: every table, then the targets one by one.
+
+A target is a row of `targets()`: what is promised, the figure to compare, and
+whether it is reached. Nothing is hidden: what was left out, what failed and
+what else the machine was doing is in the text.
+"""
+
+CPU_OF_FLOOR = 1.1
+CPU_OF_NGINX = 1.0
+RATE_OF_APACHE = 2.0
+RESPAWN_MS = 5.0
+PRIVATE_KIB = 512
+FOREIGN_CPU = 0.10
+
+
+def targets(results):
+    """[(what, limit, figure, reached)] of the parts that were run."""
+    rows = []
+    for s in results.get("load", []):
+        peers = s["servers"]
+
+        def ratio(peer, key):
+            return peers[peer]["median"]["brood_to_this_" + key]
+
+        if "floor" in peers:
+            x = ratio("floor", "cpu_us_per_request")
+            rows.append(("processor time / the floor's: " + s["title"],
+                         "<= %.2f" % CPU_OF_FLOOR, "%.3f" % x,
+                         x <= CPU_OF_FLOOR))
+        if "nginx" in peers:
+            x = ratio("nginx", "cpu_us_per_request")
+            rows.append(("processor time / nginx's: " + s["title"],
+                         "<= %.2f" % CPU_OF_NGINX, "%.3f" % x,
+                         x <= CPU_OF_NGINX))
+        if "apache" in peers:
+            x = ratio("apache", "requests_per_s")
+            rows.append(("requests/s / Apache prefork's: " + s["title"],
+                         ">= %.1f" % RATE_OF_APACHE, "%.2f" % x,
+                         x >= RATE_OF_APACHE))
+        failed = sum(p["median"]["failed"] for n, p in peers.items()
+                     if n.startswith("brood"))
+        rows.append(("failed requests of brood: " + s["title"], "0",
+                     "%d" % failed, failed == 0))
+    if "respawn" in results:
+        x = results["respawn"]["brood"]["median_ms"]
+        rows.append(("kill -9 to the replacement's answer, median",
+                     "< %.0f ms" % RESPAWN_MS, "%.2f ms" % x,
+                     x < RESPAWN_MS))
+    if "memory" in results:
+        x = results["memory"]["brood"]["fresh"]["private_kib"]
+        rows.append(("private memory of an idle worker",
+                     "<= %d KiB" % PRIVATE_KIB, "%d KiB" % x,
+                     x <= PRIVATE_KIB))
+    if "steady" in results:
+        s = results["steady"]
+        rows.append(("failed requests through scale, reload, recycling",
+                     "0 of %d" % s["requests"], "%d" % s["failed"],
+                     s["failed"] == 0 and s["operations_failed"] == 0))
+    return rows
+
+
+def _table(head, rows):
+    """Columns as wide as they need to be, the first to the left."""
+    rows = [[str(x) for x in row] for row in [head] + rows]
+    width = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    lines = []
+    for row in rows:
+        cells = [row[0].ljust(width[0])]
+        cells += [x.rjust(w) for x, w in zip(row[1:], width[1:])]
+        lines.append("  " + "  ".join(cells).rstrip())
+    lines.insert(1, "  " + "-" * (sum(width) + 2 * (len(width) - 1)))
+    return "\n".join(lines)
+
+
+def _load(s):
+    rows = []
+    for name, p in s["servers"].items():
+        m = p["median"]
+        rows.append([
+            p["label"], p["workers"], "%.0f" % m["requests_per_s"],
+            "%.2f" % m["brood_to_this_requests_per_s"],
+            "%.2f" % m["p50_ms"], "%.2f" % m["p99_ms"],
+            "%.2f" % m["cpu_us_per_request"],
+            "%.2f" % m["brood_to_this_cpu_us_per_request"],
+            "%.2f-%.2f" % tuple(
+                m["brood_to_this_cpu_us_per_request_range"]),
+            p["answer_bytes"], m["failed"]])
+    text = "%s (%d rounds of %d s, medians)\n\n" % (
+        s["title"], len(s["servers"]["brood"]["rounds"]), s["seconds"])
+    text += _table(["", "workers", "req/s", "brood/it", "p50 ms", "p99 ms",
+                    "cpu us/req", "brood/it", "range", "bytes", "failed"],
+                   rows)
+    for name, why in s["left_out"].items():
+        text += "\n  left out: %s: %s" % (name, why)
+    noisy = max(p["median"]["foreign_cpu"] for p in s["servers"].values())
+    if noisy > FOREIGN_CPU:
+        text += ("\n  NOISY: up to %.0f %% of the machine went to neither "
+                 "side" % (noisy * 100))
+    return text
+
+
+def _left_out(results):
+    return "".join("\n  left out: %s: %s" % (r["label"], r["left_out"])
+                   for r in results.values() if "left_out" in r)
+
+
+def _memory(results):
+    rows = [[r["label"]] + ["%d" % r[when][key] for when in
+                            ("fresh", "served")
+                            for key in ("private_kib", "pss_kib", "rss_kib")]
+            for r in results.values() if "fresh" in r]
+    return ("memory of an idle worker, KiB: fresh, and after it has served\n\n"
+            + _table(["", "private", "PSS", "RSS", "private", "PSS", "RSS"],
+                     rows) + _left_out(results))
+
+
+def _respawn(results):
+    rows = [[r["label"], "%.2f" % r["median_ms"], "%.2f" % r["p99_ms"],
+             "%.2f" % r["min_ms"], "%.2f" % r["max_ms"],
+             len(r["samples_ms"]), r["connections_lost"]]
+            for r in results.values() if "samples_ms" in r]
+    return ("kill -9 of the only worker to its replacement's first answer, "
+            "ms\n\n" + _table(["", "median", "p99", "least", "most",
+                               "samples", "lost"], rows)
+            + "\n  lost: connections that the dying worker took with it" + _left_out(results))
+
+
+def _scale(r):
+    w = r["worker_at_full_size"]
+    return ("broodctl scale rest %d, from %d: %.3f s until it returns; "
+            "back: %.3f s\n  a worker of %d: private %d KiB, PSS %d KiB" % (
+                r["workers"], r["from"], r["up_s"], r["down_s"], r["workers"],
+                w["private_kib"], w["pss_kib"]))
+
+
+def _steady(r):
+    ops = {}
+    for o in r["operations"]:
+        ops.setdefault(o["op"], []).append(o)
+    text = ("a strict client through it all: %d connections, %.1f s, "
+            "max_requests %d\n\n  requests          %9d\n"
+            "  failed            %9d   %s\n"
+            "  longest answer    %12.2f ms\n"
+            "  connections       %9d   closed with an answer %d, idle %d\n"
+            % (r["connections_at_a_time"], r["seconds"], r["max_requests"],
+               r["requests"], r["failed"],
+               ", ".join("%s %d" % kv for kv in r["faults"].items()
+                         if kv[1]),
+               r["longest_ms"], r["connections"],
+               r["closed_with_an_answer"], r["closed_idle"]))
+    for op, runs in ops.items():
+        bad = [o for o in runs if o["status"] != 0]
+        took = [o["seconds"] for o in runs if "seconds" in o]
+        text += "  %-17s %9d times%s%s\n" % (
+            op, len(runs),
+            ", %.3f s at most" % max(took) if took else "",
+            ", %d FAILED: %s" % (len(bad), bad[0].get("says", ""))
+            if bad else "")
+    return text.rstrip()
+
+
+def text(results):
+    machine = results["machine"]
+    out = ["brood - REST benchmark, %s%s" % (
+        results["when"],
+        " (--quick: too short to conclude from)" if results["quick"] else "")]
+    out.append(
+        "%s, %d processors%s, %d MiB, Linux %s, %s\n"
+        "servers on processors %s, the client on %s; %d workers each\n%s" % (
+            machine["processor"], machine["processors"],
+            " (virtual)" if machine["hypervisor"] else "",
+            machine["memory_mib"], machine["kernel"], machine["system"],
+            machine["servers_on"], machine["client_on"], results["workers"],
+            ", ".join("%s %s" % kv for kv in machine["versions"].items())))
+    for s in results.get("load", []):
+        out.append(_load(s))
+    if results.get("load"):
+        notes = {p["label"]: p["note"] for s in results["load"]
+                 for p in s["servers"].values() if p["note"]}
+        out.append("\n".join("  %s: %s" % kv for kv in notes.items())
+                   + "\n  cpu: all processes of the server, user and system;"
+                   " brood/it: median of the ratios within a round")
+    for part, show in (("memory", _memory), ("respawn", _respawn),
+                       ("scale", _scale), ("steady", _steady)):
+        if part in results:
+            out.append(show(results[part]))
+    for part, why in results["broken"].items():
+        out.append("NOT MEASURED: %s: %s" % (part, why))
+    rows = targets(results)
+    if rows:
+        out.append("targets\n\n" + _table(
+            ["", "target", "measured", "reached"],
+            [[what, limit, figure, "yes" if ok else "NO"]
+             for what, limit, figure, ok in rows]))
+        out.append("%d of %d targets reached" % (
+            sum(1 for r in rows if r[3]), len(rows)))
+    return "\n\n".join(out) + "\n"

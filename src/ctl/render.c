@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * render - the facts of an answer as text for a person.
+ *
+ * Called by the commands status and explain. Written for whoever is paged at
+ * night: first what the service is doing, then each pool against its wish, then
+ * each child with the call it is serving, last in words whatever is not as it
+ * should be. Pure: JSON in, text out.
+ */
+#include "ctl/render.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "ctl/format.h"
+
+#define CELL 512 /* bytes of a cell or a sentence that is put together */
+
+/* A number, or false. */
+static bool
+get(const json_t *object, const char *key, double *value)
+{
+	const json_t *member = json_object_get(object, key);
+
+	*value = json_number_value(member);
+	return json_is_number(member);
+}
+
+/* A text, or NULL. */
+static const char *
+get_text(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(object, key));
+}
+
+/* A text or a whole number as text, cut to fit; `otherwise` for anything else.
+ * In buf, cleaned. */
+static const char *
+show(const json_t *object, const char *key, const char *otherwise,
+    char buf[CELL])
+{
+	const char *text = get_text(object, key);
+	double number;
+
+	if (text == NULL && get(object, key, &number))
+		snprintf(buf, CELL, "%.0f", number);
+	else
+		mem_copy_string(buf, CELL, text != NULL ? text : otherwise);
+	return format_clean(buf);
+}
+
+typedef const char *format_fn(double value, char *buf);
+
+/* A number in its unit; `otherwise` for anything else. */
+static const char *
+show_as(const json_t *object, const char *key, format_fn *format,
+    const char *otherwise, char buf[CELL])
+{
+	double number;
+
+	if (get(object, key, &number))
+		return format(number, buf);
+	return mem_copy_string(buf, CELL, otherwise);
+}
+
+static void
+render_listen(const json_t *listen, FILE *out)
+{
+	const char *text;
+	char *copy;
+	size_t i;
+	const json_t *one;
+
+	if (json_array_size(listen) == 0)
+		return;
+	fprintf(out, "listen ");
+	for (i = 0; i < json_array_size(listen); i++) {
+		one = json_array_get(listen, i);
+		text = json_string_value(one);
+		copy = mem_strdup(text != NULL ? text : "?");
+		fprintf(out, " %s", format_clean(copy));
+		free(copy);
+	}
+	fputc('\n', out);
+}
+
+static void
+render_head(const json_t *data, FILE *out)
+{
+	const json_t *reload = json_object_get(data, "reload");
+	char a[CELL], b[CELL], c[CELL];
+
+	fprintf(out, "%s %s is %s", show(data, "service", "-", a),
+	    show(data, "version", "-", b), show(data, "state", "-", c));
+	fprintf(out, ", pid %s, up %s", show(data, "pid", "-", a),
+	    show_as(data, "uptime", format_age, "-", b));
+	fprintf(out, ", generation %s, log level %s\n",
+	    show(data, "generation", "-", a), show(data, "log_level", "-", b));
+	fprintf(out, "config  %s\n", show(data, "config", "-", a));
+	render_listen(json_object_get(data, "listen"), out);
+	if (json_is_object(reload))
+		fprintf(out, "reload  %s at %s\n", show(reload, "last", "-", a),
+		    show(reload, "at", "-", b));
+}
+
+/* "3 (2-8)": how many are spare, and between what that is kept. */
+static const char *
+show_spare(const json_t *pool, char buf[CELL])
+{
+	char spare[CELL];
+	double least, most;
+
+	show(pool, "spare", "-", spare);
+	if (!get(pool, "min_spare", &least) || !get(pool, "max_spare", &most))
+		return mem_copy_string(buf, CELL, spare);
+	snprintf(buf, CELL, "%.32s (%.0f-%.0f)", spare, least, most);
+	return buf;
+}
+
+static void
+render_pools(const json_t *pools, FILE *out)
+{
+	static const struct table_column column[] = {
+		{ "POOL", false },
+		{ "TARGET", true },
+		{ "WANTED", true },
+		{ "READY", true },
+		{ "BUSY", true },
+		{ "SPARE", true },
+		{ "STARTING", true },
+		{ "DRAINING", true },
+		{ "MAX", true },
+		{ "CALLS", true },
+		{ "ERRORS", true },
+		{ "P50", true },
+		{ "P99", true },
+		{ "RESTARTS", true },
+	};
+	static const struct {
+		const char *key;
+		format_fn *format;
+	} cell[] = {
+		{ "role", NULL },
+		{ "target", NULL },
+		{ "wanted", NULL },
+		{ "ready", NULL },
+		{ "busy", NULL },
+		{ "spare", NULL },
+		{ "starting", NULL },
+		{ "draining", NULL },
+		{ "max", NULL },
+		{ "calls", NULL },
+		{ "errors", NULL },
+		{ "p50_us", format_us },
+		{ "p99_us", format_us },
+		{ "restarts", NULL },
+	};
+	struct table table;
+	char buf[CELL];
+	double calls;
+	size_t i;
+	const json_t *pool;
+
+	table_init(&table, column, sizeof(column) / sizeof(column[0]));
+	for (i = 0; i < json_array_size(pools); i++) {
+		pool = json_array_get(pools, i);
+		get(pool, "calls", &calls);
+		for (size_t k = 0; k < sizeof(cell) / sizeof(cell[0]); k++)
+			if (strcmp(cell[k].key, "spare") == 0)
+				table_add(&table, "%s", show_spare(pool, buf));
+			else if (cell[k].format == NULL)
+				table_add(&table, "%s",
+				    show(pool, cell[k].key, "-", buf));
+			else
+				/* no calls, no latencies */
+				table_add(&table, "%s",
+				    show_as(calls > 0 ? pool : NULL,
+					cell[k].key, cell[k].format, "-", buf));
+	}
+	if (table.cells > 0) {
+		fputc('\n', out);
+		table_print(&table, out);
+	}
+	table_release(&table);
+}
+
+/* What a child is doing, in one line; "" when nothing. */
+static char *
+call_line(const json_t *call)
+{
+	const char *via;
+	char method[CELL], path[CELL], handler[CELL], age[CELL], peer[CELL];
+	char left[CELL] = "", text[FORMAT_SIZE], id[CELL];
+	double seconds;
+
+	if (!json_is_object(call))
+		return mem_strdup("");
+	if (get(call, "deadline_in", &seconds))
+		snprintf(left, sizeof(left),
+		    seconds < 0 ? ", overdue by %s" : ", %s left",
+		    format_age(seconds < 0 ? -seconds : seconds, text));
+	via = get_text(call, "door");
+	show(call, "method", via != NULL ? via : "-", method);
+	show(call, "path", "", path);
+	return mem_printf("%s%s%s (%s) for %s%s, from %s, id %s", method,
+	    *path != '\0' ? " " : "", path, show(call, "handler", "-", handler),
+	    show_as(call, "age", format_age, "-", age), left,
+	    show(call, "peer", "-", peer), show(call, "id", "-", id));
+}
+
+static void
+render_children(const json_t *children, FILE *out)
+{
+	static const struct table_column column[] = {
+		{ "SLOT", true },
+		{ "POOL", false },
+		{ "PID", true },
+		{ "STATE", false },
+		{ "GEN", true },
+		{ "UP", true },
+		{ "CALLS", true },
+		{ "ERRORS", true },
+		{ "CONNS", true },
+		{ "BEAT", true },
+		{ "RSS", true },
+		{ "PSS", true },
+		{ "RESTARTS", true },
+		{ "CALL", false },
+	};
+	static const struct {
+		const char *key;
+		format_fn *format;
+	} cell[] = {
+		{ "slot", NULL },
+		{ "role", NULL },
+		{ "pid", NULL },
+		{ "state", NULL },
+		{ "generation", NULL },
+		{ "uptime", format_age },
+		{ "calls", NULL },
+		{ "errors", NULL },
+		{ "connections", NULL },
+		{ "heartbeat_age", format_age },
+		{ "rss_bytes", format_bytes },
+		{ "pss_bytes", format_bytes },
+		{ "restarts", NULL },
+	};
+	struct table table;
+	char buf[CELL];
+	char *line;
+	size_t i, k;
+	const json_t *child;
+
+	table_init(&table, column, sizeof(column) / sizeof(column[0]));
+	for (i = 0; i < json_array_size(children); i++) {
+		child = json_array_get(children, i);
+		for (k = 0; k < sizeof(cell) / sizeof(cell[0]); k++)
+			table_add(&table, "%s",
+			    cell[k].format != NULL ?
+				show_as(child, cell[k].key, cell[k].format, "",
+				    buf) :
+				show(child, cell[k].key, "-", buf));
+		line = call_line(json_object_get(child, "call"));
+		table_add(&table, "%s", line);
+		free(line);
+	}
+	if (table.cells > 0) {
+		fputc('\n', out);
+		table_print(&table, out);
+	}
+	table_release(&table);
+}
+
+static void
+render_pool_notes(const json_t *pool, FILE *out)
+{
+	char role[CELL], reason[CELL], text[FORMAT_SIZE];
+	double restarts, retry_in;
+	bool held = get_text(pool, "held") != NULL;
+	bool retries = get(pool, "retry_in", &retry_in);
+
+	show(pool, "role", "-", role);
+	if (held)
+		fprintf(out, "pool %s is held: %s", role,
+		    show(pool, "held", "", reason));
+	else if (retries)
+		fprintf(out, "pool %s is short of children", role);
+	if (retries)
+		fprintf(out, "; next try in %s\n", format_age(retry_in, text));
+	else if (held)
+		fprintf(out, "; mend it, then reload\n");
+	if (get(pool, "restarts", &restarts) && restarts > 0)
+		fprintf(out, "pool %s: %.0f restarts; the last: %s\n", role,
+		    restarts, show(pool, "last_restart", "not said", reason));
+}
+
+/* The same cause tends to hit many: the pool's note has the last, here is what
+ * each slot's former child died of. */
+static void
+render_notes(const json_t *data, FILE *out)
+{
+	const json_t *pools = json_object_get(data, "pools");
+	const json_t *children = json_object_get(data, "children");
+	const json_t *one;
+	char slot[CELL], why[CELL];
+	size_t i;
+
+	for (i = 0; i < json_array_size(pools); i++)
+		render_pool_notes(json_array_get(pools, i), out);
+	for (i = 0; i < json_array_size(children); i++) {
+		one = json_array_get(children, i);
+		if (get_text(one, "why") != NULL)
+			fprintf(out, "slot %s: the child before was %s\n",
+			    show(one, "slot", "-", slot),
+			    show(one, "why", "", why));
+	}
+}
+
+void
+render_status(const json_t *data, FILE *out)
+{
+	char *notes = NULL;
+	size_t len = 0;
+	FILE *memory;
+
+	render_head(data, out);
+	render_pools(json_object_get(data, "pools"), out);
+	render_children(json_object_get(data, "children"), out);
+
+	memory = open_memstream(&notes, &len);
+	if (memory == NULL)
+		return;
+	render_notes(data, memory);
+	if (fclose(memory) == 0 && len > 0)
+		fprintf(out, "\n%s", notes);
+	free(notes);
+}
+
+void
+render_explain(const json_t *data, FILE *out)
+{
+	static const struct table_column column[] = {
+		{ "AT", false },
+		{ "DECISION", false },
+	};
+	const json_t *decisions = json_object_get(data, "decisions");
+	const json_t *one;
+	const char *at, *text;
+	struct table table;
+	char role[CELL], now[CELL];
+	size_t i;
+
+	fprintf(out, "%s: %s\n", show(data, "role", "-", role),
+	    show(data, "now", "-", now));
+	table_init(&table, column, sizeof(column) / sizeof(column[0]));
+	for (i = 0; i < json_array_size(decisions); i++) {
+		one = json_array_get(decisions, i);
+		at = get_text(one, "at");
+		text = get_text(one, "text");
+		table_add(&table, "%s", at != NULL ? at : "-");
+		table_add(&table, "%s", text != NULL ? text : "-");
+	}
+	if (table.cells > 0)
+		table_print(&table, out);
+	else
+		fprintf(out, "no decision has been taken since the start\n");
+	table_release(&table);
+}

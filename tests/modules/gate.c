@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * gate - a module whose calls last exactly as long as a test wants, so that no
+ * test has to guess how long is long enough.
+ *
+ *   pass   waits for a byte from the FIFO that the setting `fifo` names
+ *   who    replies with the pid of the process and the setting `tag`
+ *
+ * What start() does depends on whether the files named by these settings are
+ * there: crash_if (abort), fail_if (says no), hang_if (never returns).
+ */
+#include <brood.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const json_t *settings;
+
+static const char *
+setting(const char *name)
+{
+	return json_string_value(json_object_get(settings, name));
+}
+
+static bool
+there(const char *name)
+{
+	return setting(name) != NULL && access(setting(name), F_OK) == 0;
+}
+
+static int
+start(const json_t *given, char why[BROOD_WHY_SIZE])
+{
+	settings = given;
+	if (there("crash_if"))
+		abort();
+	while (there("hang_if"))
+		pause();
+	if (!there("fail_if"))
+		return 0;
+	snprintf(why, BROOD_WHY_SIZE, "told to fail");
+	return -1;
+}
+
+static enum brood_outcome
+who(struct brood_call *call)
+{
+	const char *tag = setting("tag");
+
+	return brood_reply(call, 200, json_pack("{s:i,s:s}", "pid",
+	    (int)getpid(), "tag", tag != NULL ? tag : ""));
+}
+
+static enum brood_outcome
+pass(struct brood_call *call)
+{
+	int fd = open(setting("fifo"), O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+	char byte;
+
+	if (fd == -1)
+		return brood_retry(call, 0, "%s", strerror(errno));
+	do
+		n = read(fd, &byte, 1);
+	while (n == -1 && errno == EINTR);
+	close(fd);
+	return who(call);
+}
+
+static const struct brood_handler handlers[] = {
+	{ "pass", pass, "waits until it is let through" },
+	{ "who", who, "tells the process" },
+	{ 0 },
+};
+
+const struct brood_module brood_module = {
+	.abi = BROOD_MODULE_ABI,
+	.name = "gate",
+	.start = start,
+	.handlers = handlers,
+};

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ctl - the control tool and the control socket.
+ */
+#ifndef SYSTEM_CTL_H
+#define SYSTEM_CTL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "daemon.h"
+#include "proc.h"
+
+/* broodctl -c CONF ARG… (NULL ends them); see run_program(). */
+void ctl_run(const struct daemon *daemon, struct run *run, ...)
+    __attribute__((sentinel));
+
+/*
+ * The same through the control socket, without a process: the final answer, a
+ * new reference. Events are dropped. NULL when the connection ended without.
+ */
+json_t *ctl_ask(const struct daemon *daemon, const char *cmd, ...)
+    __attribute__((sentinel));
+
+/* The same with the wire's line as it stands; adds the newline. */
+json_t *ctl_line(const struct daemon *daemon, const char *line);
+
+/* The next answer that is no event from an open control connection. */
+json_t *ctl_read(int fd);
+
+/* `data` of status, a new reference; fails the test when there is none. */
+json_t *ctl_status(const struct daemon *daemon);
+
+/* Of a pool's row in status: an integer, -1 if absent. */
+long ctl_pool(const struct daemon *daemon, const char *role, const char *key);
+
+/* Waits until a condition on status holds; false when patience ends. */
+typedef bool ctl_condition(json_t *status, void *ctx);
+bool ctl_until(const struct daemon *daemon, ctl_condition *holds, void *ctx);
+
+/* Fails the test, printing the last status, unless it comes to hold. */
+void ctl_require(const struct daemon *daemon, const char *what,
+    ctl_condition *holds, void *ctx);
+
+/* Waits until a pool's integer is between low and high. */
+void ctl_require_pool(const struct daemon *daemon, const char *role,
+    const char *key, long low, long high);
+
+/* Pids of the children in status; how many, at most max. */
+size_t ctl_pids(const struct daemon *daemon, pid_t *pids, size_t max);
+
+/* The row of a child, borrowed; NULL if there is none. */
+json_t *ctl_child(json_t *status, pid_t pid);
+json_t *ctl_pool_row(json_t *status, const char *role);
+
+/* Shorthands of jansson's. */
+const char *ctl_text(json_t *object, const char *key);	/* "" if none */
+long ctl_int(json_t *object, const char *key);		/* -1 if none */
+
+#endif
