@@ -9,6 +9,9 @@
 
 #include <time.h>
 
+#define CLOCK_2_63 9223372036854775808.0
+#define CLOCK_2_52 4503599627370496.0
+
 static int64_t
 clock_read(clockid_t id)
 {
@@ -39,13 +42,13 @@ clock_from_seconds(double seconds)
 	if (ns != ns)
 		return 0;
 	/* 2^63 is a double, INT64_MAX is not; beyond it a cast is undefined. */
-	if (ns >= 0x1p63)
+	if (ns >= CLOCK_2_63)
 		return INT64_MAX;
-	if (ns <= -0x1p63)
+	if (ns <= -CLOCK_2_63)
 		return INT64_MIN;
 	/* To the nearest, so that 0.1 + 0.2 seconds are 300000000. A double
 	 * of 2^52 and more has no fraction left to round. */
-	if (ns > -0x1p52 && ns < 0x1p52)
+	if (ns > -CLOCK_2_52 && ns < CLOCK_2_52)
 		ns += ns < 0 ? -0.5 : 0.5;
 	return (int64_t)ns;
 }

@@ -207,7 +207,7 @@ fd_pidfile_try(const char *path, pid_t *owner)
 	struct stat ours, there;
 	int fd;
 
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
 	if (fd == -1)
 		return -1;
 	if (fstat(fd, &ours) == -1)

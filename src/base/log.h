@@ -72,7 +72,8 @@ void log_adopt_fd(int fd);
 /* Who speaks. slot -1: none, and then generation is left out as well. */
 void log_identity(const char *role, int slot, unsigned generation);
 
-/* The id of the request being served, borrowed until the next call with NULL. */
+/* The id of the request being served, borrowed until the next call with
+ * NULL. */
 void log_request(const char *id);
 
 /* Where the level is read from at each line: shared memory, so that one store

@@ -23,7 +23,6 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -307,61 +306,6 @@ loop_signal_add(struct loop *loop, int signo, loop_signal_fn *fn, void *ctx)
 	loop->signals = all;
 	loop->signal[signo] = (struct loop_signal){ .fn = fn, .ctx = ctx };
 	return 0;
-}
-
-/* ---- children */
-
-static void
-loop_on_child(void *ctx, unsigned events)
-{
-	struct loop_child *child = ctx;
-	pid_t pid;
-	int status;
-
-	(void)events;
-	do
-		pid = waitpid(child->pid, &status, WNOHANG);
-	while (pid == -1 && errno == EINTR);
-	if (pid == 0)
-		return;
-	/* Somebody else reaped it. Its end is certain, how it ended is not: it
-	 * must not pass for the success that it may not have been. */
-	if (pid == -1)
-		status = W_EXITCODE(255, 0);
-	pid = child->pid;
-	loop_child_del(child->loop, child);
-	child->fn(child->ctx, pid, status);
-}
-
-int
-loop_child_add(struct loop *loop, struct loop_child *child, pid_t pid,
-    loop_child_fn *fn, void *ctx)
-{
-	int fd;
-
-	*child = (struct loop_child){ .io.fd = -1,
-		.pid = pid,
-		.fn = fn,
-		.ctx = ctx,
-		.loop = loop };
-	fd = fd_of_pid(pid);
-	if (fd == -1)
-		return -1;
-	if (loop_io_add(loop, &child->io, fd, LOOP_READ, loop_on_child,
-		child) == -1) {
-		fd_close(&fd);
-		return -1;
-	}
-	return 0;
-}
-
-void
-loop_child_del(struct loop *loop, struct loop_child *child)
-{
-	int fd = child->io.fn != NULL ? child->io.fd : -1;
-
-	loop_io_del(loop, &child->io);
-	fd_close(&fd);
 }
 
 /* ---- the loop itself */

@@ -61,6 +61,7 @@ struct loop_child {
 	loop_child_fn *fn;
 	void *ctx;
 	struct loop *loop;
+	struct loop_child *next;	/* of those without a pidfd */
 };
 
 struct loop_signal {
@@ -79,6 +80,7 @@ struct loop {
 	sigset_t signals;
 	struct loop_io signal_io;
 	struct loop_signal signal[LOOP_SIGNALS];	/* by number */
+	struct loop_child *polled;	/* children without a pidfd */
 	struct loop_timer **heap;
 	size_t heap_len, heap_size;
 	struct epoll_event *batch;	/* LOOP_BATCH, being dispatched */

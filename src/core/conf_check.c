@@ -251,14 +251,17 @@ check_route_module(const struct checking *c, struct conf_route *route,
 		goto out;
 	}
 	near = conf_nearest(module, names, n);
-	if (known)
+	if (known && near != NULL)
 		conf_errors_add(c->errors,
-		    "%s:%d: the handler \"%s\" is in no module of this "
-		    "config%s%s%s",
-		    route->file, route->line, route->handler,
-		    near != NULL ? "; did you mean \"" :
-				   ": no entry of 'modules' has the name \"",
-		    near != NULL ? near : module, near != NULL ? "\"?" : "\"");
+		    "%s:%d: the handler \"%s\" is in no module of this config; "
+		    "did you mean \"%s%s\"?",
+		    route->file, route->line, route->handler, near,
+		    strchr(route->handler, '.'));
+	else if (known)
+		conf_errors_add(c->errors,
+		    "%s:%d: the handler \"%s\" is in no module of this config: "
+		    "no entry of 'modules' has the name \"%s\"",
+		    route->file, route->line, route->handler, module);
 	drop(&route->handler);
 out:
 	free(module);

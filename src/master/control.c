@@ -73,7 +73,7 @@ control_flush(struct control_client *client)
 			return true;
 		}
 		loop_io_want(&client->master->loop, &client->io,
-		    LOOP_READ | LOOP_WRITE);
+		    (client->eof ? 0 : LOOP_READ) | LOOP_WRITE);
 		control_set_timeout(client);
 		return false;
 	}
@@ -82,7 +82,8 @@ control_flush(struct control_client *client)
 		return true;
 	}
 	loop_timer_cancel(&client->master->loop, &client->timeout);
-	loop_io_want(&client->master->loop, &client->io, LOOP_READ);
+	loop_io_want(&client->master->loop, &client->io,
+	    client->eof ? 0 : LOOP_READ);
 	return false;
 }
 
@@ -101,18 +102,35 @@ control_put(struct control_client *client, json_t *object)
 	free(text);
 }
 
+/* A message may quote what is no UTF-8, a path say; JSON cannot. */
+static json_t *
+control_text(const char *text)
+{
+	json_t *string = json_string(text);
+
+	if (string)
+		return string;
+	char *copy = mem_strdup(text);
+	for (char *p = copy; *p; p++)
+		if (*p & 0x80)
+			*p = '?';
+	string = json_string(copy);
+	free(copy);
+	return string;
+}
+
 void
 control_event(struct control_client *client, const char *text)
 {
-	control_put(client, json_pack("{s:s}", "event", text));
+	control_put(client, json_pack("{s:o}", "event", control_text(text)));
 }
 
 void
 control_answer(struct control_client *client, int code, const char *message,
     json_t *data)
 {
-	json_t *object = json_pack("{s:b, s:i, s:s}", "ok", code == CMD_OK,
-	    "code", code, "message", message);
+	json_t *object = json_pack("{s:b, s:i, s:o}", "ok", code == CMD_OK,
+	    "code", code, "message", control_text(message));
 
 	if (data)
 		json_object_set_new(object, "data", data);
@@ -144,8 +162,14 @@ control_read(struct control_client *client)
 {
 	ssize_t n = buf_read_fd(&client->in, client->fd);
 
+	if (n == 0 && client->asked && !client->done) {
+		/* one end closed (nc -N): writing will tell if both are */
+		client->eof = true;
+		control_flush(client);
+		return;
+	}
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != ENOBUFS)) {
-		control_client_free(client);	/* it hung up: nobody waits */
+		control_client_free(client);
 		return;
 	}
 	if (client->asked) {

@@ -20,6 +20,7 @@ struct control_client {
 	struct loop_timer timeout;	/* for a whole line, for taking bytes */
 	struct buf in, out;
 	bool asked;			/* its one request has come */
+	bool eof;			/* it will say no more, but may listen */
 	bool done;			/* close once `out` is empty */
 	/* a command that waits: looks, and answers when it is time */
 	void (*wait)(struct control_client *client);

@@ -46,8 +46,9 @@ run_detached(struct conf *conf, const struct master_options *options,
 		fd_close(&null);
 	own.ready_fd = line->ready[1];
 	status = master_run(conf, &own);
+	/* after a start that went well nobody waits for it any more */
 	if (write(line->status[1], &status, sizeof(status)) < 0)
-		status = EXIT_FAILURE; /* nobody waits any more */
+		fd_close(&line->status[1]);
 	exit(status);
 }
 

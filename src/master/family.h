@@ -77,7 +77,7 @@ struct member {
 #define POOL_NOTES 32
 struct pool_note {
 	int64_t wall_ns;
-	char text[320];
+	char text[1024];
 };
 
 struct pool {

@@ -337,7 +337,7 @@ static void
 member_obituary(const struct member *member, const struct slot_snapshot *shot,
     int status, char *buf, size_t size)
 {
-	char exit_text[64], call_text[512];
+	char exit_text[64], call_text[768];
 
 	member_describe_exit(status, exit_text, sizeof exit_text);
 	member_describe_call(shot, call_text, sizeof call_text);
@@ -355,7 +355,7 @@ member_on_exit(void *ctx, pid_t pid, int status)
 	struct slot_snapshot shot;
 	const struct slot *slot = &master->board.slot[member->slot];
 	bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-	char what[1024];
+	char what[1792];
 
 	/* what it said last: a READY may sit in front of its end */
 	member->pid = 0;

@@ -167,7 +167,8 @@ START_TEST(impolite_clients)
 	char *big;
 	int fd;
 
-	echo_start(&d, "receive_timeout = 0.5;");
+	daemon_start(&d, &(struct daemon_conf){ .modules = ECHO_MODULES,
+	    .routes = ECHO_ROUTES, .control = "timeout = 0.5;" });
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		fd = raw_connect_unix(d.socket);
 		raw_text(fd, "{\"cmd\":\"call\"}\n");

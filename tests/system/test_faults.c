@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * test_faults - what happens to the machine under a service: its master is
- * killed, descriptors, processes or the disk for the log run out. And the
- * opposite: nothing happens at all, and nobody wakes up.
+ * killed, descriptors or processes run out. And the opposite: nothing happens
+ * at all, and nobody wakes up.
  */
 #include <check.h>
 #include <fcntl.h>
@@ -85,22 +85,6 @@ START_TEST(master_killed_during_a_call)
 	close(client);
 	close(gate);
 	daemon_release(&d);
-}
-END_TEST
-
-START_TEST(full_disk_for_the_log)
-{
-	struct daemon d;
-	json_t *answer;
-
-	daemon_start(&d, &(struct daemon_conf){
-	    .log = "target = \"/dev/full\";" });
-	for (int i = 0; i < 50; i++)
-		ck_assert_int_eq(http_status(&d, "/hello", NULL), 200);
-	answer = ctl_ask(&d, "log", "debug", NULL);
-	ck_assert_ptr_nonnull(answer);
-	json_decref(answer);
-	daemon_stop(&d);
 }
 END_TEST
 
@@ -201,7 +185,6 @@ main(void)
 	const struct suite_case cases[] = {
 		CASE(master_killed_leaves_nobody),
 		CASE(master_killed_during_a_call),
-		CASE(full_disk_for_the_log),
 		CASE(idle_family_sleeps),
 		CASE(master_survives_fd_exhaustion),
 		CASE(master_survives_fork_failure),

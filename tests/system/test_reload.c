@@ -315,7 +315,7 @@ START_TEST(old_calls_are_finished)
 	client = gate_call(&d);
 	ctl_require_pool(&d, "rest", "busy", 1, 1);
 	reload(&d);
-	ck_assert_int_eq(ctl_pool(&d, "rest", "draining"), 1);
+	ctl_require_pool(&d, "rest", "draining", 1, 1);
 	ck_assert_int_gt(gate_who(&d), 0);
 	gate_let(gate, 1);
 	gate_answer(client);
@@ -351,91 +351,89 @@ START_TEST(hup_does_the_same)
 }
 END_TEST
 
-START_TEST(log_changes)
+struct checker {
+	pid_t master;
+	size_t children;
+	pid_t found;
+};
+
+/* The throw-away process that looks at the modules: the newest child. */
+static bool
+has_a_checker(void *ctx)
+{
+	struct checker *checker = ctx;
+	pid_t pids[16];
+	size_t n = proc_children(checker->master, pids, 16);
+
+	if (n <= checker->children)
+		return false;
+	checker->found = pids[n - 1];
+	return true;
+}
+
+/* A reload that hangs in a module's start(). */
+static int
+hanging_reload(struct daemon *d, struct checker *checker)
+{
+	int fd;
+
+	daemon_start(d, &(struct daemon_conf){ 0 });
+	daemon_configure(d, &(struct daemon_conf){
+	    .modules = MODULE("hello") "," MODULE("start_hangs") });
+	*checker = (struct checker){ d->pid, 2, 0 };
+	fd = raw_connect_unix(d->socket);
+	raw_text(fd, "{\"cmd\":\"reload\"}\n");
+	ck_assert(proc_until(d->pidfd, has_a_checker, checker));
+	return fd;
+}
+
+START_TEST(check_that_is_killed)
 {
 	struct daemon d;
-	struct reply reply;
-	json_t *status, *json;
-	size_t from;
-	char *line;
+	struct checker checker;
+	json_t *answer;
+	int fd = hanging_reload(&d, &checker);
 
-	daemon_start(&d, &(struct daemon_conf){ .log = "level = \"info\";" });
-	daemon_configure(&d, &(struct daemon_conf){
-	    .log = "level = \"debug\"; format = \"json\";" });
-	reload(&d);
-	status = ctl_status(&d);
-	ck_assert_str_eq(ctl_text(status, "log_level"), "debug");
-	json_decref(status);
-	from = daemon_log_size(&d);
-	http_require(&d, &(struct ask){ .path = "/hello",
-	    .header = { "X-Request-Id: as-json" } }, &reply);
-	reply_release(&reply);
-	line = daemon_await_line(&d, &from, "as-json");
-	ck_assert_ptr_nonnull(line);
-	ck_assert_msg((json = json_loads(line, 0, NULL)) != NULL, "%s", line);
-	json_decref(json);
-	free(line);
+	kill(checker.found, SIGKILL);
+	answer = ctl_read(fd);
+	ck_assert_int_eq(ctl_int(answer, "code"), 1);
+	text_require("the reason", ctl_text(answer, "message"), "killed");
+	json_decref(answer);
+	close(fd);
+	require_untouched(&d, 1);
 	daemon_stop(&d);
 }
 END_TEST
 
-struct file_has {
-	const char *path, *part;
-};
-
-static bool
-file_has(void *ctx)
-{
-	const struct file_has *file = ctx;
-	char *text = text_read(file->path, NULL);
-	bool has = text_has(text, file->part);
-
-	free(text);
-	return has;
-}
-
-/* logrotate: the file is renamed, then USR1; children write into the new one
- * although they could not open it themselves. */
-START_TEST(usr1_reopens_the_log)
+START_TEST(stop_during_a_reload)
 {
 	struct daemon d;
-	struct file_has file = { NULL, "reopened" };
-	char *log, *old, *text;
-	struct reply reply;
+	struct checker checker;
+	json_t *answer;
+	int fd = hanging_reload(&d, &checker);
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .log = "target = \"$DIR/brood.log\";" });
-	log = text_format("%s/brood.log", d.dir);
-	old = text_format("%s/brood.log.1", d.dir);
-	http_require(&d, &(struct ask){ .path = "/hello",
-	    .header = { "X-Request-Id: before" } }, &reply);
-	reply_release(&reply);
-	ck_assert_int_eq(rename(log, old), 0);
-	http_require(&d, &(struct ask){ .path = "/hello",
-	    .header = { "X-Request-Id: between" } }, &reply);
-	reply_release(&reply);
-	kill(d.pid, SIGUSR1);
-	file.path = log;
-	ck_assert(proc_until(d.pidfd, file_has, &file));
-	/* a status is an answer of the master, behind its messages to all */
-	json_decref(ctl_status(&d));
-	for (int i = 0; i < 20; i++) {
-		http_require(&d, &(struct ask){ .path = "/hello",
-		    .header = { "X-Request-Id: after" } }, &reply);
-		reply_release(&reply);
-	}
-	text = text_read(log, NULL);
-	ck_assert_uint_eq(text_count(text, "id=after "), 20);
-	ck_assert(!text_has(text, "id=before "));
-	free(text);
-	text = text_read(old, NULL);
-	ck_assert_uint_eq(text_count(text, "id=before "), 1);
-	ck_assert_uint_eq(text_count(text, "id=between "), 1);
-	ck_assert(!text_has(text, "id=after "));
-	free(text);
-	free(log);
-	free(old);
+	/* one at a time, and it says so */
+	answer = ctl_ask(&d, "reload", NULL);
+	ck_assert_int_eq(ctl_int(answer, "code"), 1);
+	text_require("the reason", ctl_text(answer, "message"), "under way");
+	json_decref(answer);
 	daemon_stop(&d);
+	ck_assert(raw_ended(fd));
+	close(fd);
+}
+END_TEST
+
+START_TEST(kill_during_a_reload)
+{
+	struct daemon d;
+	struct checker checker;
+	int fd = hanging_reload(&d, &checker);
+
+	kill(d.pid, SIGKILL);
+	daemon_wait(&d);
+	daemon_require_no_child(&d);
+	close(fd);
+	daemon_release(&d);
 }
 END_TEST
 
@@ -471,8 +469,9 @@ main(void)
 		CASE(addresses_come_and_go),
 		CASE(old_calls_are_finished),
 		CASE(hup_does_the_same),
-		CASE(log_changes),
-		CASE(usr1_reopens_the_log),
+		CASE(check_that_is_killed),
+		CASE(stop_during_a_reload),
+		CASE(kill_during_a_reload),
 		CASE(restart_keys_are_left_alone),
 	};
 

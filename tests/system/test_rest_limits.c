@@ -76,6 +76,37 @@ START_TEST(oversized)
 }
 END_TEST
 
+/*
+ * Much larger than any socket buffer, and refused at its first byte: the answer
+ * still has to arrive, although the client goes on sending.
+ */
+START_TEST(refused_while_sending)
+{
+	struct daemon d;
+	char *big = text_repeat('x', 20000000);
+	static const struct {
+		const char *path;
+		int status;
+	} table[] = { { "/echo", 413 }, { "/nothing", 404 } };
+
+	echo_start(&d, "max_body = 1000;");
+	for (size_t i = 0; i < 4; i++) {
+		struct reply reply;
+		struct ask ask = { .path = table[i / 2].path, .body = big,
+		    .header = { "Expect:", i % 2 == 0 ? NULL :
+		    "Transfer-Encoding: chunked" } };
+
+		http_ask(&d, &ask, &reply);
+		ck_assert_msg(reply.status == table[i / 2].status, "%s: %d",
+		    ask.path, reply.status);
+		reply_release(&reply);
+	}
+	free(big);
+	require_no_death(&d);
+	daemon_stop(&d);
+}
+END_TEST
+
 START_TEST(headers_without_end)
 {
 	struct daemon d;
@@ -352,6 +383,7 @@ main(void)
 {
 	const struct suite_case cases[] = {
 		CASE_MEMORY(oversized),
+		CASE(refused_while_sending),
 		CASE(headers_without_end),
 		CASE(dripping),
 		CASE(silent),

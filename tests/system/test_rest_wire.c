@@ -99,6 +99,41 @@ START_TEST(pipelining)
 }
 END_TEST
 
+/* More than a buffer's worth at once, and not read until all is sent. */
+START_TEST(long_pipeline)
+{
+	struct daemon d;
+	struct reply reply;
+	int fd;
+
+	echo_start(&d, NULL);
+	fd = raw_connect(&d);
+	for (int i = 0; i < 1000; i++)
+		raw_text(fd, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+	for (int i = 0; i < 1000; i++) {
+		ck_assert_msg(raw_reply(fd, &reply, false), "no answer %d", i);
+		ck_assert_int_eq(reply.status, 200);
+		reply_release(&reply);
+	}
+	close(fd);
+	daemon_stop(&d);
+}
+END_TEST
+
+/* As a proxy is asked: servers have to take it (RFC 9112, 3.2.2). */
+START_TEST(absolute_target)
+{
+	struct daemon d;
+
+	echo_start(&d, NULL);
+	ck_assert_int_eq(raw_status(&d, "GET http://example.com/hello HTTP/1.1"
+	    "\r\nHost: example.com\r\n\r\n"), 200);
+	ck_assert_int_eq(raw_status(&d, "GET http://example.com/no HTTP/1.1"
+	    "\r\nHost: example.com\r\n\r\n"), 404);
+	daemon_stop(&d);
+}
+END_TEST
+
 START_TEST(http_1_0)
 {
 	struct daemon d;
@@ -186,6 +221,8 @@ main(void)
 		CASE(keep_alive),
 		CASE(idle_connection_is_closed),
 		CASE_MEMORY(pipelining),
+		CASE(long_pipeline),
+		CASE(absolute_target),
 		CASE(http_1_0),
 		CASE_MEMORY(chunked_upload),
 		CASE_MEMORY(expect_continue),

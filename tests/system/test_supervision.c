@@ -41,16 +41,42 @@ untouch(const struct daemon *d, const char *name)
 	free(path);
 }
 
+struct gone {
+	pid_t pid;
+};
+
+static bool
+is_gone(json_t *status, void *ctx)
+{
+	const struct gone *gone = ctx;
+
+	return ctl_child(status, gone->pid) == NULL;
+}
+
+static bool
+successor_knows(json_t *status, void *ctx)
+{
+	json_t *row;
+	size_t i;
+
+	(void)ctx;
+	json_array_foreach(json_object_get(status, "children"), i, row)
+		if (ctl_int(row, "restarts") > 0 &&
+		    text_has(ctl_text(row, "why"), "SIGKILL"))
+			return true;
+	return false;
+}
+
 START_TEST(killed_worker_is_replaced)
 {
 	struct daemon d;
 	struct load *load;
 	pid_t pids[16];
-	json_t *status, *row;
-	size_t k;
-	bool told = false;
+	json_t *status;
 
-	daemon_start(&d, &(struct daemon_conf){ 0 });
+	daemon_start(&d, &(struct daemon_conf){
+	    .service = "start_timeout = 60.0; respawn_young = 0.0;",
+	    .log = "level = \"debug\"; access = false;" });
 	load = load_start(&d, "/hello", 8, true);
 	for (long i = 1; i <= 5; i++) {
 		load_await(load, 100);
@@ -62,15 +88,63 @@ START_TEST(killed_worker_is_replaced)
 	load_await(load, 100);
 	load_end(load);
 	status = ctl_status(&d);
-	row = ctl_pool_row(status, "rest");
-	text_require("last_restart", ctl_text(row, "last_restart"), "SIGKILL");
-	/* the row of its successor knows as well */
-	json_array_foreach(json_object_get(status, "children"), k, row)
-		if (ctl_int(row, "restarts") > 0 &&
-		    text_has(ctl_text(row, "why"), "SIGKILL"))
-			told = true;
-	ck_assert(told);
+	text_require("last_restart", ctl_text(ctl_pool_row(status, "rest"),
+	    "last_restart"), "SIGKILL");
 	json_decref(status);
+	/* the row of its successor knows as well */
+	ctl_require(&d, "a row with restarts and why", successor_knows, NULL);
+	daemon_stop(&d);
+}
+END_TEST
+
+/* An operator who ends a worker in good order costs nobody a request. */
+START_TEST(worker_told_to_go)
+{
+	struct daemon d;
+	struct load *keep, *fresh;
+	pid_t pids[16];
+
+	daemon_start(&d, &(struct daemon_conf){ 0 });
+	keep = load_start(&d, "/hello", 4, true);
+	fresh = load_start(&d, "/hello", 4, false);
+	for (int i = 0; i < 5; i++) {
+		struct gone gone;
+
+		load_await(keep, 50);
+		load_await(fresh, 50);
+		ck_assert_uint_ge(ctl_pids(&d, pids, 16), 2);
+		gone.pid = pids[0];
+		kill(pids[0], SIGTERM);
+		ctl_require(&d, "the worker gone", is_gone, &gone);
+		ctl_require_pool(&d, "rest", "ready", 2, 8);
+	}
+	load_stop(keep);
+	load_stop(fresh);
+	daemon_stop(&d);
+}
+END_TEST
+
+/* Signals that mean something to the master mean nothing to a worker. */
+START_TEST(signals_a_worker_ignores)
+{
+	static const int signals[] = { SIGHUP, SIGUSR1, SIGUSR2, SIGINT,
+	    SIGQUIT, SIGPIPE };
+	struct daemon d;
+	pid_t pids[16];
+	size_t n;
+
+	daemon_start(&d, &(struct daemon_conf){
+	    .modules = MODULE_GATE, .routes = ROUTES_GATE });
+	ck_assert_uint_ge(n = ctl_pids(&d, pids, 16), 2);
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < sizeof(signals) / sizeof(int); k++)
+			kill(pids[i], signals[k]);
+	for (int i = 0; i < 10; i++) {
+		pid_t pid = gate_who(&d);
+
+		ck_assert(pid == pids[0] || pid == pids[1]);
+	}
+	ck_assert_int_eq(ctl_pool(&d, "rest", "restarts"), 0);
 	daemon_stop(&d);
 }
 END_TEST
@@ -189,18 +263,6 @@ START_TEST(hanging_start_is_killed)
 }
 END_TEST
 
-struct gone {
-	pid_t pid;
-};
-
-static bool
-is_gone(json_t *status, void *ctx)
-{
-	const struct gone *gone = ctx;
-
-	return ctl_child(status, gone->pid) == NULL;
-}
-
 /*
  * A worker whose loop stands still is killed; one that is as mute, but inside a
  * handler, is not. The first proves that the time has passed for the second.
@@ -302,6 +364,8 @@ main(void)
 {
 	const struct suite_case cases[] = {
 		CASE(killed_worker_is_replaced),
+		CASE(worker_told_to_go),
+		CASE(signals_a_worker_ignores),
 		CASE(crash_loop_is_held),
 		CASE(exit_78_is_held_until_a_reload),
 		CASE(hanging_start_is_killed),

@@ -84,6 +84,17 @@ run_check(int64_t timeout_ns)
 	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
 }
 
+/* Version 3.19 does not know pidfd_open(2). */
+static bool
+in_valgrind(void)
+{
+	int self = fd_of_pid(getpid());
+	bool unknown = self < 0;
+
+	fd_close(&self);
+	return unknown;
+}
+
 static void
 expect_error(const char *text)
 {
@@ -155,8 +166,8 @@ flood(const struct conf *c, const struct module_registry *modules,
 {
 	(void)c;
 	(void)modules;
-	for (int i = 0; i < 100000; i++)
-		conf_errors_add(found, "error %d", i);
+	for (int i = 0; i < 3000; i++)
+		conf_errors_add(found, "error %0100d", i);
 }
 
 static pid_t *left_behind; /* shared */
@@ -232,12 +243,14 @@ START_TEST(a_check_that_never_ends_its_report)
 	run_check(60 * NS_PER_S);
 	ck_assert_uint_gt(errors.n, 100);
 	ck_assert_uint_le(errors.n, 501);
-	ck_assert_str_eq(errors.v[0], "error 0");
+	ck_assert_uint_eq(strlen(errors.v[0]), strlen("error ") + 100);
 }
 END_TEST
 
 START_TEST(a_process_that_is_left_behind_is_not_waited_for)
 {
+	if (in_valgrind())
+		return;
 	left_behind = mmap(NULL, sizeof(*left_behind), PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ck_assert(left_behind != MAP_FAILED);
@@ -303,6 +316,9 @@ END_TEST
 
 START_TEST(a_module_that_crashes_is_named)
 {
+	/* who is killed frees nothing, and that is what is to be seen here */
+	if (in_valgrind())
+		return;
 	add_module("start_crashes");
 	add_module("misbehave");
 	run_check(60 * NS_PER_S);

@@ -192,7 +192,7 @@ static const struct wrong wrong_pair[] = {
 	{ "modules = ( { name = \"hello\"; path = \"a\"; } );\nrest = { routes "
 	  "= ( { method = \"GET\"; path = \"/\"; handler = \"helo.x\"; } ); };",
 	    "2: the handler \"helo.x\" is in no module of this config; did you "
-	    "mean \"hello\"?" },
+	    "mean \"hello.x\"?" },
 	{ "rest = { routes = ( { method = \"GET\"; path = \"/\"; handler = "
 	  "\"helo.x\"; } ); };",
 	    "1: the handler \"helo.x\" is in no module of this config: no "

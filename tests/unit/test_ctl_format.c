@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * test_ctl_format - figures, texts and tables of broodctl against what they should
- * look like, the absurd ones included.
+ * test_ctl_format - figures, texts and tables of broodctl against what they
+ * should look like, the absurd ones included.
  */
 #include <check.h>
 #include <math.h>

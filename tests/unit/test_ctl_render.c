@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * test_ctl_render - what an operator reads of a status, and answers of every wrong
- * shape, which must cost nothing but their own cells.
+ * test_ctl_render - what an operator reads of a status, and answers of every
+ * wrong shape, which must cost nothing but their own cells.
  */
 #include <check.h>
 #include <jansson.h>

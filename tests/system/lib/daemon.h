@@ -50,6 +50,9 @@ struct daemon {
 	pid_t pid;		/* the master's; 0: none */
 	int pidfd;
 	bool crashes;		/* handlers are meant to: a checker may say so */
+	/* passed on at the start; 0: none */
+	int listen_fd;		/* a listening socket, as systemd does */
+	int stray_fd;		/* one that it has not asked for, as number 60 */
 };
 
 /* Makes the folder and reserves the port. */
@@ -60,6 +63,9 @@ void daemon_release(struct daemon *daemon);
 void daemon_configure(struct daemon *daemon, const struct daemon_conf *conf);
 /* The text with $DIR and the others replaced, to free. */
 char *daemon_expand(const struct daemon *daemon, const char *text);
+
+/* Starts broodd with this descriptor as its --ready-fd, and no more. */
+void daemon_spawn(struct daemon *daemon, int ready_fd);
 
 /* Starts broodd; returns NULL once it is ready, or why it failed (to free). In
  * the latter case `*status` is its exit status and it is gone. */
