@@ -353,6 +353,12 @@ log_take(int fd, enum log_kind kind)
 	logger.kind = kind;
 }
 
+void
+log_set_format(enum log_format format)
+{
+	logger.format = format;
+}
+
 int
 log_open(const char *target, enum log_format format, const char *tag,
     struct why *why)

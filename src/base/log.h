@@ -61,6 +61,9 @@ int log_level_parse(const char *name);
 int log_open(const char *target, enum log_format format, const char *tag,
     struct why *why);
 
+/* How lines look from now on; the target stays. */
+void log_set_format(enum log_format format);
+
 /* Opens a path target anew (after logrotate moved it). Others: nothing. */
 int log_reopen(struct why *why);
 

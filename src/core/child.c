@@ -274,6 +274,8 @@ child_run(const struct child_spec *spec)
 	child_reset_signals();
 	title_set("%s: %s", child->conf->service.name, info->name);
 	log_identity(info->name, (int)spec->slot, spec->generation);
+	/* a new generation is forked before the master takes to its config */
+	log_set_format((enum log_format)child->conf->log.format);
 	child_become(child);
 	child_start_loop(child);
 

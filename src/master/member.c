@@ -369,8 +369,8 @@ member_on_exit(void *ctx, pid_t pid, int status)
 	member_obituary(member, &shot, status, what, sizeof what);
 
 	struct member dead = *member;
-	member->pid = 0;
 	member_event(member, EVENT_EXIT, NULL);
+	member->pid = 0;
 	if (dead.ordered && clean) {
 		log_debug("%s[%d] has drained", role_info[pool->role_id].name,
 		    (int)pid);
