@@ -137,7 +137,8 @@ def measure(env, o):
             env.say("%s:" % part)
             try:
                 results[part] = parts[part]()
-            except (RuntimeError, OSError, subprocess.SubprocessError) as e:
+            except (RuntimeError, OSError, ValueError,
+                    subprocess.SubprocessError) as e:
                 env.say("%s: %s" % (part, e))
                 results["broken"][part] = str(e)
                 env.stop_all()

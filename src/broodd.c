@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/title.h"
@@ -42,6 +43,7 @@
 #define SYSCONFDIR "/etc"
 #endif
 #define DEFAULT_CONFIG SYSCONFDIR "/brood/brood.conf"
+#define WORDS_MAX 4096 /* for --ready-fd */
 
 static const char usage[] = "usage: broodd [-c FILE] [-d | -f] [--ready-fd N]\n"
 			    "       broodd [-c FILE] -t [-v] | -T\n"
@@ -204,14 +206,36 @@ parse_options(int argc, char **argv, struct options *o)
 
 /* --------------------------------------------------------------- checks */
 
+/* To whoever waits at --ready-fd, where the master does not do it itself. */
+static void
+tell(const struct options *o, const char *verdict, const char *const *reasons,
+    size_t n)
+{
+	struct buf words;
+
+	if (o->ready_fd < 0)
+		return;
+	buf_init(&words, WORDS_MAX);
+	buf_printf(&words, "%s", verdict);
+	/* what does not fit was said on standard error */
+	for (size_t i = 0; i < n; i++)
+		buf_printf(&words, "%s%s", i == 0 ? " " : "; ", reasons[i]);
+	if (write(o->ready_fd, words.data, words.len) < 0 ||
+	    write(o->ready_fd, "\n", 1) < 0)
+		fail(EXIT_FAILURE, "--ready-fd: %s", strerror(errno));
+	buf_release(&words);
+}
+
 /* Prints them all; the status to exit with, 0 if there are none. */
 static int
-print_errors(struct conf_errors *errors)
+print_errors(const struct options *o, struct conf_errors *errors)
 {
 	int status = errors->n > 0 ? EXIT_CONFIG : EXIT_SUCCESS;
 
 	for (size_t i = 0; i < errors->n; i++)
 		fail(status, "%s", errors->v[i]);
+	if (errors->n > 0)
+		tell(o, "FAILED", (const char *const *)errors->v, errors->n);
 	conf_errors_release(errors);
 	return status;
 }
@@ -325,36 +349,42 @@ setup_process(void)
 }
 
 static int
-make_folders(const struct conf *conf)
+make_folders(const struct conf *conf, const struct options *o)
 {
 	struct conf_errors errors = { 0 };
 
 	check_make_folders(conf, &errors);
-	return print_errors(&errors);
+	return print_errors(o, &errors);
 }
 
 /* Takes over `conf`. */
 static int
-run(struct conf *conf, const struct options *o, const struct privilege *become)
+run_foreground(struct conf *conf, const struct master_options *options)
 {
-	struct master_options options = {
-		.roles = roles,
-		.become = *become,
-		.ready_fd = o->ready_fd,
-		.daemon = o->daemon,
-	};
-	char *log, *reason = NULL;
-	int status;
+	char *log = mem_strdup(conf->log.target);
+	int status = master_run(conf, options);
 
-	log = mem_strdup(conf->log.target);
-	status = o->daemon ? daemon_run(conf, &options, &reason) :
-			     master_run(conf, &options);
-	if (reason != NULL)
-		fail(status, "%s", reason);
-	else if (status != 0 && strcmp(log, "stderr") != 0)
+	if (status != 0 && strcmp(log, "stderr") != 0)
 		fail(status, "ended with status %d; the log (%s) says why",
 		    status, log);
 	free(log);
+	return status;
+}
+
+/* Takes over `conf`. */
+static int
+run_daemon(struct conf *conf, const struct master_options *options,
+    const struct options *o)
+{
+	char *reason;
+	int status = daemon_run(conf, options, &reason);
+
+	if (status == 0)
+		tell(o, "READY", NULL, 0);
+	else {
+		fail(status, "%s", reason);
+		tell(o, "FAILED", (const char *const *)&reason, 1);
+	}
 	free(reason);
 	return status;
 }
@@ -364,7 +394,7 @@ main(int argc, char **argv)
 {
 	struct options o = { .config = DEFAULT_CONFIG, .ready_fd = -1 };
 	struct conf_errors errors = { 0 };
-	struct privilege become;
+	struct master_options options = { .roles = roles };
 	struct conf *conf;
 	int status;
 
@@ -376,17 +406,20 @@ main(int argc, char **argv)
 	/* what could be read is looked at even if there are errors: whoever
 	 * mends the config wants to see them all at once */
 	if (conf != NULL && o.mode != MODE_PRINT)
-		check_all(conf, &o, &become, &errors);
-	status = print_errors(&errors);
+		check_all(conf, &o, &options.become, &errors);
+	status = print_errors(&o, &errors);
 	if (status == 0 && o.mode == MODE_PRINT) {
 		conf_print(conf, stdout);
 		status = finish_output();
 	} else if (status == 0 && o.mode == MODE_TEST)
-		status = print_test(conf, &o, &become);
+		status = print_test(conf, &o, &options.become);
 	else if (status == 0)
-		status = make_folders(conf);
+		status = make_folders(conf, &o);
+	options.daemon = o.daemon;
+	options.ready_fd = o.ready_fd;
 	if (status == 0 && o.mode == MODE_RUN)
-		return run(conf, &o, &become);
+		return o.daemon ? run_daemon(conf, &options, &o) :
+				  run_foreground(conf, &options);
 	conf_free(conf);
 	return status;
 }

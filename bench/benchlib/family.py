@@ -33,25 +33,28 @@ def each(env, kinds, measure):
     return out
 
 
-def weigh(server):
+def weigh(server, choose=statistics.median):
     rows = [proc.memory_kib(pid) for pid in proc.workers(server.pid)]
     return {"workers": len(rows),
-            "pss_kib": statistics.median(r[0] for r in rows),
-            "private_kib": statistics.median(r[1] for r in rows),
-            "rss_kib": statistics.median(r[2] for r in rows)}
+            "pss_kib": choose(r[0] for r in rows),
+            "private_kib": choose(r[1] for r in rows),
+            "rss_kib": choose(r[2] for r in rows)}
 
 
 def memory(env):
-    """Per worker, idle: fresh, and after it has served 16 connections."""
+    """Per worker, idle: fresh, and the largest once connections have gone."""
     def measure(kind):
         server = kind(env, env.workers).start()
-        fresh = weigh(server)
-        load.wrk(env, server, {"keep_alive": True, "connections": 16}, 1)
-        served = weigh(server)
+        seen = {"fresh": weigh(server)}
+        for connections in (16, 256):
+            load.wrk(env, server, {"keep_alive": True,
+                                   "connections": connections}, 1)
+            seen["served_%d" % connections] = weigh(server, max)
         server.stop()
-        env.say("  memory of an idle worker  %-14s private %d KiB, PSS %d KiB"
-                % (kind.name, fresh["private_kib"], fresh["pss_kib"]))
-        return {"fresh": fresh, "served": served}
+        env.say("  memory of an idle worker  %-10s private %s KiB" % (
+            kind.name, ", ".join("%d" % w["private_kib"]
+                                 for w in seen.values())))
+        return seen
     return each(env, servers.WEIGHED, measure)
 
 
@@ -114,9 +117,10 @@ def steady(env, connections, seconds, max_requests):
     end = time.monotonic() + seconds
     ops = (("scale", "rest", "8"), ("reload",), ("scale", "rest", "2"),
            ("reload",), ("scale", "rest", "auto"), ("reload",))
-    done, rounds = [], 0
+    done, rounds, seen_pids = [], 0, set()
     while rounds == 0 or time.monotonic() < end:
         for op in ops:
+            seen_pids.update(proc.workers(server.pid))
             code, out, took = server.ctl(*op)
             done.append({"op": " ".join(op), "status": code,
                          "seconds": round(took, 4)})
@@ -131,19 +135,9 @@ def steady(env, connections, seconds, max_requests):
     seen.update(connections_at_a_time=connections, max_requests=max_requests,
                 operations=done,
                 operations_failed=sum(1 for o in done if o["status"] != 0),
-                workers_used=_forks(server))
+                workers_seen=len(seen_pids))
     server.stop()
     env.say("  steady: %d requests, %d failed, %d operations, %d failed"
             % (seen["requests"], seen["failed"], len(done),
                seen["operations_failed"]))
     return seen
-
-
-def _forks(server):
-    """How many distinct children the log speaks of; None if it does not."""
-    try:
-        path = server.path("brood.log")
-        with open(path, errors="replace") as f:
-            return sum(1 for line in f if " ready" in line) or None
-    except FileNotFoundError:
-        return None

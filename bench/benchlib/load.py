@@ -9,6 +9,7 @@ are the medians over the rounds, and of the ratios within a round.
 """
 import json
 import os
+import resource
 import statistics
 import subprocess
 
@@ -26,6 +27,12 @@ def title(scenario):
         else "a connection per request", scenario["connections"])
 
 
+def _waited_seconds():
+    """Processor time of the clients that we have waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def wrk(env, server, scenario, seconds):
     """One run: what wrk says, and the processor time of both sides."""
     threads = min(len(env.client_cpus), scenario["connections"])
@@ -39,7 +46,7 @@ def wrk(env, server, scenario, seconds):
 
     busy = proc.machine_busy_seconds()
     before = proc.cpu_seconds(server.pid)
-    own = os.times()
+    waited = _waited_seconds()
     client = servers.start_bound(argv, env.client_cpus,
                                  stdout=subprocess.PIPE,
                                  stderr=subprocess.STDOUT)
@@ -47,7 +54,7 @@ def wrk(env, server, scenario, seconds):
     out = client.communicate(timeout=seconds + 60)[0].decode()
     env.clients.remove(client)
     after = proc.cpu_seconds(server.pid)
-    spent = os.times()
+    waited = _waited_seconds() - waited
     busy = proc.machine_busy_seconds() - busy
 
     line = [l for l in out.splitlines() if l.startswith("JSON ")]
@@ -55,12 +62,11 @@ def wrk(env, server, scenario, seconds):
         raise RuntimeError("wrk on %s: %s" % (server.name, out))
     seen = json.loads(line[0][5:])
     used = after - before
-    # children_*: wrk's, which we have waited for
-    ours = sum(spent[:4]) - sum(own[:4])
+    time_s = seen["duration_us"] / 1e6
     n = max(seen["requests"], 1)
     return {
         "requests": seen["requests"],
-        "requests_per_s": seen["requests"] / (seen["duration_us"] / 1e6),
+        "requests_per_s": seen["requests"] / time_s,
         "p50_ms": seen["p50_us"] / 1e3,
         "p99_ms": seen["p99_us"] / 1e3,
         "max_ms": seen["max_us"] / 1e3,
@@ -68,14 +74,17 @@ def wrk(env, server, scenario, seconds):
         "failed": sum(seen["errors"].values()),
         "cpu_us_per_request": used * 1e6 / n,
         "system_share": round(proc.system_share(server.pid), 3),
+        # of the processors of each side; a client near 1 is the bottleneck
+        "server_busy": round(used / time_s / len(env.server_cpus), 3),
+        "client_busy": round(waited / time_s / len(env.client_cpus), 3),
         # what neither side used: other work on the machine, and interrupts
-        "foreign_cpu": round(max(busy - used - ours, 0)
-                             / (env.cpus * seen["duration_us"] / 1e6), 3),
+        "foreign_cpu": round(max(busy - used - waited, 0)
+                             / (env.cpus * time_s), 3),
     }
 
 
 MEDIANS = ("requests_per_s", "p50_ms", "p99_ms", "cpu_us_per_request",
-           "system_share", "foreign_cpu")
+           "system_share", "server_busy", "client_busy", "foreign_cpu")
 
 
 def summary(runs, reference):

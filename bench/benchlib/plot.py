@@ -29,13 +29,14 @@ def _bars(title, unit, names, groups, value, log=False):
     return """
 set title %s
 set ylabel %s
+set xrange [-0.7:%g]
 %s
 $data << EOD
 %s
 EOD
 plot %s
 undefine $data
-""" % (_quoted(title), _quoted(unit),
+""" % (_quoted(title), _quoted(unit), len(groups) - 0.3,
        "set logscale y; set yrange [*:*]" if log
        else "unset logscale y; set yrange [0:*]", "\n".join(data), plots)
 
@@ -45,7 +46,8 @@ def _panels(results):
     load = results.get("load", [])
     if load:
         names = [(n, p["label"]) for n, p in load[0]["servers"].items()]
-        groups = [(i, s["title"].replace(", ", "\\n"))
+        groups = [(i, "%s\\n%d" % ("keep-alive" if s["keep_alive"]
+                                   else "one each", s["connections"]))
                   for i, s in enumerate(load)]
 
         def of(key):
@@ -94,11 +96,11 @@ set grid ytics linecolor rgb "#dddddd"
 set border 3
 set xtics nomirror
 set ytics nomirror
-set key outside below horizontal
+set key outside right center vertical Left reverse
 set multiplot layout %d,%d
 %s
 unset multiplot
-""" % (640 * columns, 420 * ((len(panels) + 1) // 2), _quoted(path),
+""" % (760 * columns, 400 * ((len(panels) + 1) // 2), _quoted(path),
        (len(panels) + 1) // 2, columns, "\n".join(panels))
     done = subprocess.run([gnuplot], input=script.encode(),
                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

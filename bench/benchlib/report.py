@@ -13,6 +13,9 @@ RATE_OF_APACHE = 2.0
 RESPAWN_MS = 5.0
 PRIVATE_KIB = 512
 FOREIGN_CPU = 0.10
+MOMENTS = (("fresh", "fresh"),
+           ("served_16", "after 16 connections at a time"),
+           ("served_256", "after 256 connections at a time"))
 
 
 def targets(results):
@@ -49,10 +52,11 @@ def targets(results):
                      "< %.0f ms" % RESPAWN_MS, "%.2f ms" % x,
                      x < RESPAWN_MS))
     if "memory" in results:
-        x = results["memory"]["brood"]["fresh"]["private_kib"]
-        rows.append(("private memory of an idle worker",
-                     "<= %d KiB" % PRIVATE_KIB, "%d KiB" % x,
-                     x <= PRIVATE_KIB))
+        for when, label in MOMENTS:
+            x = results["memory"]["brood"][when]["private_kib"]
+            rows.append(("private memory of an idle worker, " + label,
+                         "<= %d KiB" % PRIVATE_KIB, "%d KiB" % x,
+                         x <= PRIVATE_KIB))
     if "steady" in results:
         s = results["steady"]
         rows.append(("failed requests through scale, reload, recycling",
@@ -86,11 +90,14 @@ def _load(s):
             "%.2f" % m["brood_to_this_cpu_us_per_request"],
             "%.2f-%.2f" % tuple(
                 m["brood_to_this_cpu_us_per_request_range"]),
+            "%.0f" % (m["server_busy"] * 100),
+            "%.0f" % (m["client_busy"] * 100),
             p["answer_bytes"], m["failed"]])
     text = "%s (%d rounds of %d s, medians)\n\n" % (
         s["title"], len(s["servers"]["brood"]["rounds"]), s["seconds"])
     text += _table(["", "workers", "req/s", "brood/it", "p50 ms", "p99 ms",
-                    "cpu us/req", "brood/it", "range", "bytes", "failed"],
+                    "cpu us/req", "brood/it", "range", "busy", "client",
+                    "bytes", "failed"],
                    rows)
     for name, why in s["left_out"].items():
         text += "\n  left out: %s: %s" % (name, why)
@@ -107,13 +114,14 @@ def _left_out(results):
 
 
 def _memory(results):
-    rows = [[r["label"]] + ["%d" % r[when][key] for when in
-                            ("fresh", "served")
+    rows = [[r["label"]] + ["%d" % r[when][key] for when, _ in MOMENTS
                             for key in ("private_kib", "pss_kib", "rss_kib")]
             for r in results.values() if "fresh" in r]
-    return ("memory of an idle worker, KiB: fresh, and after it has served\n\n"
-            + _table(["", "private", "PSS", "RSS", "private", "PSS", "RSS"],
-                     rows) + _left_out(results))
+    return ("memory of an idle worker, KiB: %s\n\n" % ", then ".join(
+        label for _, label in MOMENTS)
+        + _table([""] + ["private", "PSS", "RSS"] * len(MOMENTS), rows)
+        + "\n  the median of the fresh workers, the largest of those that "
+        "have served" + _left_out(results))
 
 
 def _respawn(results):
@@ -144,12 +152,14 @@ def _steady(r):
             "  failed            %9d   %s\n"
             "  longest answer    %12.2f ms\n"
             "  connections       %9d   closed with an answer %d, idle %d\n"
+            "  workers           %9d   at least\n"
             % (r["connections_at_a_time"], r["seconds"], r["max_requests"],
                r["requests"], r["failed"],
                ", ".join("%s %d" % kv for kv in r["faults"].items()
                          if kv[1]),
                r["longest_ms"], r["connections"],
-               r["closed_with_an_answer"], r["closed_idle"]))
+               r["closed_with_an_answer"], r["closed_idle"],
+               r["workers_seen"]))
     for op, runs in ops.items():
         bad = [o for o in runs if o["status"] != 0]
         took = [o["seconds"] for o in runs if "seconds" in o]
@@ -181,7 +191,11 @@ def text(results):
                  for p in s["servers"].values() if p["note"]}
         out.append("\n".join("  %s: %s" % kv for kv in notes.items())
                    + "\n  cpu: all processes of the server, user and system;"
-                   " brood/it: median of the ratios within a round")
+                   " brood/it: median of the ratios within a round;"
+                   "\n  busy, client: % of the processors of the servers and"
+                   " of the client that were used; where the client's are"
+                   "\n  used up and the server's are not, requests/s tell of"
+                   " the client")
     for part, show in (("memory", _memory), ("respawn", _respawn),
                        ("scale", _scale), ("steady", _steady)):
         if part in results:

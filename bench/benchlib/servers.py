@@ -260,7 +260,7 @@ class Floor(Server):
 
 class FloorStatic(Floor):
     name = "floor-static"
-    label = "the same, constant answer"
+    label = "libmicrohttpd, constant"
     note = "one response object for all requests, without X-Request-Id"
     mode = ["static"]
 

@@ -106,6 +106,42 @@ conf_value_release(const struct conf_row *row, void *member)
 	}
 }
 
+static void
+strings_copy(const struct conf_strings *from, struct conf_strings *to)
+{
+	to->v = mem_array(from->n + 1, sizeof(char *));
+	for (to->n = 0; to->n < from->n; to->n++)
+		to->v[to->n] = mem_strdup(from->v[to->n]);
+}
+
+void
+conf_value_copy(const struct conf_row *row, const void *from, void *to)
+{
+	switch (row->type) {
+	case CONF_INT:
+	case CONF_CHOICE:
+		*(int *)to = *(const int *)from;
+		break;
+	case CONF_SIZE:
+		*(size_t *)to = *(const size_t *)from;
+		break;
+	case CONF_SECONDS:
+		*(int64_t *)to = *(const int64_t *)from;
+		break;
+	case CONF_BOOL:
+		*(bool *)to = *(const bool *)from;
+		break;
+	case CONF_STRINGS:
+		strings_copy(from, to);
+		break;
+	case CONF_SETTINGS:
+		*(json_t **)to = json_incref(*(json_t *const *)from);
+		break;
+	default:
+		*(char **)to = mem_strdup(*(char *const *)from);
+	}
+}
+
 static bool
 strings_equal(const struct conf_strings *a, const struct conf_strings *b)
 {
@@ -182,7 +218,7 @@ item_complete(const struct conf_section *section, const char *item)
 	for (size_t i = 0; i < n; i++)
 		if (row[i].def == NULL &&
 		    *(char *const *)(const void *)(item + row[i].offset) ==
-		    NULL)
+			NULL)
 			return false;
 	return true;
 }
@@ -247,34 +283,43 @@ conf_free(struct conf *conf)
 }
 
 static void
-item_compare(const struct conf_section *section, const void *old,
-    const void *new, struct conf_errors *ignored)
+section_compare(const struct conf_section *section, const struct conf *old,
+    struct conf *new, struct conf_errors *ignored)
 {
+	const char *was = conf_section_at(old, section);
+	char *is = conf_section_at(new, section);
 	size_t n;
 	const struct conf_row *row = section->rows(&n);
 
-	for (size_t i = 0; i < n; i++)
-		if (row[i].apply == CONF_RESTART &&
-		    !conf_value_equal(&row[i],
-			(const char *)old + row[i].offset,
-			(const char *)new + row[i].offset))
-			conf_errors_add(ignored,
-			    "'%s.%s' has changed; it takes a restart to apply, "
-			    "until then the old value stays",
-			    section->path, row[i].name);
+	for (; n > 0; n--, row++) {
+		if (row->apply != CONF_RESTART ||
+		    conf_value_equal(row, was + row->offset, is + row->offset))
+			continue;
+		conf_errors_add(ignored,
+		    "'%s.%s' has changed; it takes a restart to apply, until "
+		    "then the old value stays",
+		    section->path, row->name);
+		conf_value_release(row, is + row->offset);
+		conf_value_copy(row, was + row->offset, is + row->offset);
+	}
 }
 
-/* An item of a list has no key that needs a restart: which old item would it
- * be the successor of? */
 void
-conf_compare(const struct conf *old, const struct conf *new,
+conf_compare(const struct conf *old, struct conf *new,
     struct conf_errors *ignored)
 {
+	/* An item of a list has no key that needs a restart: which old item
+	 * would it be the successor of? */
 	for (size_t s = 0; s < conf_sections; s++)
 		if (!conf_section[s].list)
-			item_compare(&conf_section[s],
-			    conf_section_at(old, &conf_section[s]),
-			    conf_section_at(new, &conf_section[s]), ignored);
+			section_compare(&conf_section[s], old, new, ignored);
+	/* the one check that an old value can make untrue */
+	if (new->rest_workers.max > new->service.max_children / 2)
+		conf_errors_add(ignored,
+		    "'rest.workers.max' is %d, more than half of the "
+		    "'service.max_children' that stays, which is %d; a reload "
+		    "of a full pool may not find room",
+		    new->rest_workers.max, new->service.max_children);
 }
 
 const char *

@@ -43,10 +43,11 @@ enum conf_type {
 #define CONF_C_MODULE char *
 #define CONF_C_SETTINGS json_t *
 
-/* struct conf_service { char *name; … }; and so on. An item of a list says where
- * it stands: `file` is the config file or one that it includes. */
+/* struct conf_service { char *name; … }; and so on. An item of a list says
+ * where it stands: `file` is the config file or one that it includes. */
 #define SECTION(name, path) struct conf_##name {
-#define LIST(name, path) struct conf_##name { const char *file; int line;
+#define LIST(name, path) \
+	struct conf_##name { const char *file; int line;
 #define KEY(type, name, def, min, max, unit, apply, help) CONF_C_##type name;
 #define END };
 #include "core/conf.def"
@@ -98,10 +99,10 @@ void conf_print(const struct conf *conf, FILE *out);
 void conf_print_keys(FILE *out);
 
 /*
- * What a reload would have to leave out: adds a line for each key of kind
- * RESTART that differs. The old values stay in force.
+ * What a reload has to leave out: adds a line for each key of kind RESTART that
+ * differs, and gives `new` the value of `old`, which stays in force.
  */
-void conf_compare(const struct conf *old, const struct conf *new,
+void conf_compare(const struct conf *old, struct conf *new,
     struct conf_errors *ignored);
 
 /* Paths that follow from others; written into buf, which is returned. */

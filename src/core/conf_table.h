@@ -104,6 +104,8 @@ char *conf_absolute(const char *folder, const char *path);
 /* The row's default, which always fits; nothing for a row without one. */
 void conf_value_default(const struct conf_row *row, void *member);
 void conf_value_release(const struct conf_row *row, void *member);
+/* `to` holds nothing that would have to be released. */
+void conf_value_copy(const struct conf_row *row, const void *from, void *to);
 bool conf_value_equal(const struct conf_row *row, const void *a,
     const void *b);
 

@@ -38,7 +38,7 @@ run_detached(struct conf *conf, const struct master_options *options,
 
 	fd_close(&line->ready[0]);
 	fd_close(&line->status[0]);
-	/* whoever waits passes the news on; here it would stay open for good */
+	/* whoever waits tells it; here it would stay open for good */
 	fd_close(&own.ready_fd);
 	for (int fd = 0; fd <= STDERR_FILENO; fd++)
 		dup2(null, fd);
@@ -94,7 +94,8 @@ read_words(int fd, struct buf *words, int64_t timeout_ns)
 
 /* From the master's words to a status and a reason. */
 static int
-understand(const char *words, const struct line *line, char **reason)
+understand(const char *words, const struct line *line, const char *log,
+    char **reason)
 {
 	static const char failed[] = "FAILED ";
 	int status;
@@ -108,7 +109,10 @@ understand(const char *words, const struct line *line, char **reason)
 	if (strncmp(words, failed, sizeof(failed) - 1) == 0) {
 		words += sizeof(failed) - 1;
 		*reason = mem_printf("%.*s", (int)strcspn(words, "\n"), words);
-	}
+	} else
+		*reason = mem_printf("the service ended before it was ready; "
+				     "its log (%s) may say why",
+		    log);
 	return status;
 }
 
@@ -121,7 +125,6 @@ daemon_run(struct conf *conf, const struct master_options *options,
 	struct line line = { { -1, -1 }, { -1, -1 } };
 	int status = EXIT_FAILURE;
 	struct buf buf;
-	const char *words;
 
 	*reason = NULL;
 	buf_init(&buf, 4096);
@@ -138,13 +141,8 @@ daemon_run(struct conf *conf, const struct master_options *options,
 		    conf->log.target);
 		goto out;
 	}
-	words = buf.data != NULL ? buf.data : "";
-	if (options->ready_fd >= 0 &&
-	    write(options->ready_fd, words, strlen(words)) < 0)
-		*reason = mem_printf("cannot write to --ready-fd: %s",
-		    strerror(errno));
-	else
-		status = understand(words, &line, reason);
+	status = understand(buf.data != NULL ? buf.data : "", &line,
+	    conf->log.target, reason);
 out:
 	for (int i = 0; i < 2; i++) {
 		fd_close(&line.ready[i]);

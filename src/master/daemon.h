@@ -14,9 +14,9 @@
 /*
  * Runs the master in a process of its own without a terminal, its standard
  * descriptors on /dev/null, and returns once it serves or has failed. Takes
- * over `conf`. What the master says is passed on to options->ready_fd. Returns
- * 0 when it serves, else the status to exit with; *reason is then a sentence
- * that the caller frees, or NULL.
+ * over `conf`. Returns 0 when it serves, else the status to exit with; *reason
+ * is then a sentence, and NULL otherwise, that the caller frees. What it writes
+ * to options->ready_fd is up to the caller, too.
  */
 int daemon_run(struct conf *conf, const struct master_options *options,
     char **reason);

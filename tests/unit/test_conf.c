@@ -301,7 +301,8 @@ START_TEST(values_are_stored)
 	    "service = { run_dir = \"run\"; state_dir = \"/s\"; };\n"
 	    "log = { target = \"log/x\"; level = \"error\";\n"
 	    " access = false; };\n"
-	    "modules = ( { name = \"m\"; path = \"m.so\"; settings = { a = 1; b "
+	    "modules = ( { name = \"m\"; path = \"m.so\"; settings = { a = 1; "
+	    "b "
 	    "= [ 1.5 ]; c = ( true, \"x\" ); d = { }; }; },\n"
 	    "  { name = \"n\"; path = \"./n.so\"; } );\n"
 	    "rest = { listen = [ \"*:0\", \"*:0\" ]; unix_mode = 0600;\n"
@@ -377,9 +378,31 @@ START_TEST(a_reload_leaves_some_keys_out)
 	    "then the old value stays");
 	ck_assert_ptr_nonnull(strstr(ignored.v[1], "service.max_children"));
 	ck_assert_ptr_nonnull(strstr(ignored.v[2], "control.socket"));
+	ck_assert_str_eq(conf->service.user, "");
+	ck_assert_str_eq(conf->control.socket, "");
+	ck_assert_int_eq(conf->service.max_children, 1024);
+	ck_assert(conf->service.stop_timeout == NS_PER_S);
 	conf_errors_release(&ignored);
-	conf_compare(conf, conf, &ignored);
+	conf_compare(old, conf, &ignored);
 	ck_assert_uint_eq(ignored.n, 0);
+	conf_free(old);
+}
+END_TEST
+
+START_TEST(a_reload_can_outgrow_the_slots)
+{
+	struct conf_errors ignored = { 0 };
+	struct conf *old = conf_defaults();
+
+	load_text("service = { max_children = 4096; };\n"
+		  "rest = { workers = { max = 600; }; };");
+	conf_compare(old, conf, &ignored);
+	ck_assert_uint_eq(ignored.n, 2);
+	ck_assert_str_eq(ignored.v[1],
+	    "'rest.workers.max' is 600, more than half of the "
+	    "'service.max_children' that stays, which is 1024; a reload of a "
+	    "full pool may not find room");
+	conf_errors_release(&ignored);
 	conf_free(old);
 }
 END_TEST
@@ -417,6 +440,7 @@ main(void)
 	tcase_add_test(tests, lists_may_be_empty);
 	tcase_add_test(tests, paths_that_follow_from_others);
 	tcase_add_test(tests, a_reload_leaves_some_keys_out);
+	tcase_add_test(tests, a_reload_can_outgrow_the_slots);
 	tcase_add_test(tests, errors_are_kept_in_order);
 	suite_add_tcase(suite, tests);
 	return run_suite(suite);

@@ -36,7 +36,6 @@ static const struct {
 	{ "request_timout", "request_timeout" },
 	{ "recieve_timeout", "receive_timeout" },
 	{ "grow-delay", "grow_delay" },
-	
 	{ "colour", NULL },
 	{ "", NULL },
 	{ "x", NULL },

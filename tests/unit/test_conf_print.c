@@ -71,12 +71,14 @@ START_TEST(every_kind_of_value_comes_back)
 	    "  format = \"json\"; };\n"
 	    "modules = (\n"
 	    "  { name = \"a\"; path = \"a.so\"; settings = { i = -1; big = "
-	    "123456789012; r = 0.1; e = 1.5e-300; h = 1e300; n = 2.0; t = true; "
+	    "123456789012; r = 0.1; e = 1.5e-300; h = 1e300; n = 2.0; "
+	    "t = true; "
 	    "s = \"a\\n\\t\\r\\x01\\\"\\\\\"; l = ( 1, \"x\", { y = ( ); } ); "
 	    "v = [ 1, 2 ]; g = { }; }; },\n"
 	    "  { name = \"b\"; path = \"./b.so\"; } );\n"
 	    "rest = { listen = [ \"*:0\", \"unix:/tmp/x\" ]; unix_mode = 0;\n"
-	    "  max_body = 4294967296; max_lifetime = 3600; retry_after = 0.125;\n"
+	    "  max_body = 4294967296; max_lifetime = 3600;\n"
+	    "  retry_after = 0.125;\n"
 	    "  routes = ( { method = \"GET\"; path = \"/{x}\"; handler = "
 	    "\"a.b\"; }, { method = \"PUT\"; path = \"/\"; handler = \"b.b\"; "
 	    "input = \"json\"; timeout = 0.5; max_body = \"1k\"; } ); };\n");
@@ -152,7 +154,8 @@ START_TEST(every_key_is_a_line_of_eight_columns)
 	expect_in(text, "service.user\tSTRING\t\"\"\t0\t64\t-\trestart\t");
 	expect_in(text, "rest.unix_mode\tINT\t0660\t0\t0777\tmode\treload\t");
 	expect_in(text,
-	    "log.level\tCHOICE\t\"info\"\t-\t-\tdebug|info|notice|warning|error\treload\t");
+	    "log.level\tCHOICE\t\"info\"\t-\t-\tdebug|info|notice|warning|"
+	    "error\treload\t");
 	free(text);
 }
 END_TEST

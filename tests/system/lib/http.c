@@ -82,7 +82,7 @@ reply_require_problem(const struct reply *reply, int status)
 
 struct sink {
 	char *data;
-	size_t len;
+	size_t len, size;
 };
 
 static size_t
@@ -90,7 +90,11 @@ take(char *bytes, size_t size, size_t n, void *ctx)
 {
 	struct sink *sink = ctx;
 
-	sink->data = realloc(sink->data, sink->len + size * n + 1);
+	/* by doubling: an answer may be large and its pieces small */
+	if (sink->len + size * n + 1 > sink->size) {
+		sink->size = 2 * (sink->len + size * n + 1);
+		sink->data = realloc(sink->data, sink->size);
+	}
 	memcpy(sink->data + sink->len, bytes, size * n);
 	sink->len += size * n;
 	sink->data[sink->len] = '\0';
@@ -140,7 +144,7 @@ http_ask(const struct daemon *daemon, const struct ask *ask,
 {
 	CURL *curl = curl_easy_init();
 	struct curl_slist *headers = NULL;
-	struct sink head = { calloc(1, 1), 0 }, body = { calloc(1, 1), 0 };
+	struct sink head = { calloc(1, 1), 0, 1 }, body = { calloc(1, 1), 0, 1 };
 	struct source source;
 	long status = 0;
 	char *url = strstr(ask->path, "://") != NULL ? strdup(ask->path) :
