@@ -18,8 +18,6 @@
  * that a master with a periodic tick is hit at any point of its period and
  * the worker does not count as one that died young.
  */
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <err.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -29,6 +27,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -60,8 +60,8 @@ worker_of(pid_t master)
 	n = fscanf(file, "%ld %ld", &pid, &other);
 	fclose(file);
 	if (n != 1)
-		errx(1, "the master has %s", n == 2 ? "several workers" :
-		    "no worker");
+		errx(1, "the master has %s",
+		    n == 2 ? "several workers" : "no worker");
 	return (pid_t)pid;
 }
 
@@ -81,13 +81,16 @@ request(int port, const char *path)
 	ssize_t n;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (fd == -1 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit,
-	    sizeof(limit)) == -1)
+	if (fd == -1 ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) ==
+		-1)
 		err(1, "socket");
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == -1)
 		err(1, "connect");
-	n = snprintf(buf, sizeof(buf), "GET %s HTTP/1.1\r\n"
-	    "Host: 127.0.0.1\r\nConnection: close\r\n\r\n", path);
+	n = snprintf(buf, sizeof(buf),
+	    "GET %s HTTP/1.1\r\n"
+	    "Host: 127.0.0.1\r\nConnection: close\r\n\r\n",
+	    path);
 	if (send(fd, buf, (size_t)n, MSG_NOSIGNAL) != n)
 		err(1, "send");
 	while ((n = recv(fd, buf + len, sizeof(buf) - 1 - len, 0)) > 0)
@@ -140,8 +143,7 @@ main(int argc, char **argv)
 				errx(1, "no answer");
 		took = now_ns() - start;
 		if (worker_of(master) == old)
-			errx(1, "worker %d answered after its death",
-			    (int)old);
+			errx(1, "worker %d answered after its death", (int)old);
 		printf("%lld %d\n", (long long)(took / 1000), lost);
 		fflush(stdout);
 	}

@@ -19,9 +19,6 @@
  *        ▲          │                 │
  *        └──failed──┴── closed idle ──┘
  */
-#include <sys/epoll.h>
-#include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <err.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -33,6 +30,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,16 +50,22 @@ enum phase { SENT, PAUSED };
 enum fault { CONNECT, SEND, RESET, CLOSED, TIMEOUT, STATUS, ANSWER, FAULTS };
 
 static const char *const fault_name[FAULTS] = {
-	"connect", "send", "reset", "closed", "timeout", "status", "answer",
+	"connect",
+	"send",
+	"reset",
+	"closed",
+	"timeout",
+	"status",
+	"answer",
 };
 
 struct conn {
-	int fd;			/* -1: to be connected when due */
+	int fd; /* -1: to be connected when due */
 	enum style style;
 	enum phase phase;
-	int64_t due_ms;		/* end of the pause, or of patience */
+	int64_t due_ms; /* end of the pause, or of patience */
 	int64_t sent_us;
-	size_t served;		/* answers on this connection */
+	size_t served; /* answers on this connection */
 	size_t len;
 	char buf[4096];
 };
@@ -67,7 +73,7 @@ struct conn {
 static const char body[] = "{\"message\":\"hello, world!\"}";
 static struct conn conns[MAX_CONNECTIONS];
 static struct sockaddr_in server;
-static char request_text[2][512];	/* by "closes after it" */
+static char request_text[2][512]; /* by "closes after it" */
 static size_t request_len[2];
 static int epoll_fd;
 static int64_t started_us;
@@ -106,8 +112,7 @@ conn_fail(struct conn *c, enum fault fault)
 		    "{\"at_s\": %.3f, \"fault\": \"%s\", \"style\": %d, "
 		    "\"served\": %zu, \"after_ms\": %.3f}",
 		    (double)(now - started_us) / 1e6, fault_name[fault],
-		    (int)c->style, c->served,
-		    (double)(now - c->sent_us) / 1e3);
+		    (int)c->style, c->served, (double)(now - c->sent_us) / 1e3);
 	conn_drop(c, now / 1000 + RETRY_MS);
 }
 
@@ -122,7 +127,7 @@ conn_send(struct conn *c)
 	c->due_ms = c->sent_us / 1000 + ANSWER_TIMEOUT_MS;
 	requests++;
 	if (send(c->fd, request_text[closes], request_len[closes],
-	    MSG_NOSIGNAL) != (ssize_t)request_len[closes])
+		MSG_NOSIGNAL) != (ssize_t)request_len[closes])
 		conn_fail(c, SEND);
 }
 
@@ -212,8 +217,7 @@ conn_parse(struct conn *c)
 		conn_fail(c, ANSWER);
 	else if (c->len < head + want)
 		return;
-	else if (c->len > head + want ||
-	    memcmp(c->buf + head, body, want) != 0)
+	else if (c->len > head + want || memcmp(c->buf + head, body, want) != 0)
 		conn_fail(c, ANSWER);
 	else
 		conn_answered(c);
@@ -274,13 +278,12 @@ report(void)
 	for (int i = 0; i < FAULTS; i++)
 		failed += faults[i];
 	printf("{\"seconds\": %.3f, \"requests\": %llu, \"answers\": %llu, "
-	    "\"failed\": %llu, \"connections\": %llu, "
-	    "\"closed_with_an_answer\": %llu, \"closed_idle\": %llu, "
-	    "\"longest_ms\": %.3f, \"faults\": {",
-	    (double)(now_us() - started_us) / 1e6,
-	    (unsigned long long)requests, (unsigned long long)answers,
-	    (unsigned long long)failed, (unsigned long long)connections,
-	    (unsigned long long)polite_closes,
+	       "\"failed\": %llu, \"connections\": %llu, "
+	       "\"closed_with_an_answer\": %llu, \"closed_idle\": %llu, "
+	       "\"longest_ms\": %.3f, \"faults\": {",
+	    (double)(now_us() - started_us) / 1e6, (unsigned long long)requests,
+	    (unsigned long long)answers, (unsigned long long)failed,
+	    (unsigned long long)connections, (unsigned long long)polite_closes,
 	    (unsigned long long)idle_closes, (double)longest_us / 1e3);
 	for (int i = 0; i < FAULTS; i++)
 		printf("%s\"%s\": %llu", i > 0 ? ", " : "", fault_name[i],
@@ -302,16 +305,18 @@ set_up(int port, const char *path)
 	server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	for (int closes = 0; closes < 2; closes++)
 		request_len[closes] = (size_t)snprintf(request_text[closes],
-		    sizeof(request_text[closes]), "GET %s HTTP/1.1\r\n"
-		    "Host: 127.0.0.1\r\n%s\r\n", path,
-		    closes ? "Connection: close\r\n" : "");
+		    sizeof(request_text[closes]),
+		    "GET %s HTTP/1.1\r\n"
+		    "Host: 127.0.0.1\r\n%s\r\n",
+		    path, closes ? "Connection: close\r\n" : "");
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (epoll_fd == -1 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD,
-	    signalfd(-1, &signals, SFD_CLOEXEC), &event) == -1)
+	if (epoll_fd == -1 ||
+	    epoll_ctl(epoll_fd, EPOLL_CTL_ADD,
+		signalfd(-1, &signals, SFD_CLOEXEC), &event) == -1)
 		err(1, "set-up");
 	started_us = now_us();
 }

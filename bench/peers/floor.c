@@ -21,16 +21,16 @@
  *
  * The parent forks again when a worker dies, and ends with them on SIGTERM.
  */
-#include <sys/epoll.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <err.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <microhttpd.h>
@@ -48,8 +48,7 @@ static struct MHD_Response *
 response_new(const char *id)
 {
 	struct MHD_Response *response = MHD_create_response_from_buffer(
-	    sizeof(body) - 1, (void *)(uintptr_t)body,
-	    MHD_RESPMEM_PERSISTENT);
+	    sizeof(body) - 1, (void *)(uintptr_t)body, MHD_RESPMEM_PERSISTENT);
 
 	if (response == NULL)
 		return NULL;
@@ -103,15 +102,15 @@ accept_one(struct MHD_Daemon *daemon, int fd)
 	    SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (client != -1)
-		MHD_add_connection(daemon, client,
-		    (struct sockaddr *)&address, len);
+		MHD_add_connection(daemon, client, (struct sockaddr *)&address,
+		    len);
 }
 
 _Noreturn static void
 serve(struct MHD_Daemon *daemon, int fd)
 {
-	int inner = MHD_get_daemon_info(daemon,
-	    MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+	int inner =
+	    MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 	int outer = epoll_create1(EPOLL_CLOEXEC);
 	struct epoll_event event = {
 		.events = EPOLLIN | EPOLLEXCLUSIVE, .data.fd = fd,
@@ -128,7 +127,8 @@ serve(struct MHD_Daemon *daemon, int fd)
 	for (;;) {
 		n = epoll_wait(outer, events, 2,
 		    MHD_get_timeout(daemon, &timeout_ms) == MHD_YES ?
-		    (int)timeout_ms : -1);
+			(int)timeout_ms :
+			-1);
 		for (int i = 0; i < n; i++)
 			if (events[i].data.fd == fd)
 				accept_one(daemon, fd);
@@ -146,11 +146,10 @@ worker(int fd, pid_t parent)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
-	daemon = MHD_start_daemon(
-	    MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0,
-	    NULL, NULL, answer, NULL,
-	    MHD_OPTION_CONNECTION_LIMIT, CONNECTION_LIMIT,
-	    MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S,
+	daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET |
+		MHD_USE_ERROR_LOG,
+	    0, NULL, NULL, answer, NULL, MHD_OPTION_CONNECTION_LIMIT,
+	    CONNECTION_LIMIT, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S,
 	    MHD_OPTION_END);
 	if (daemon == NULL)
 		errx(1, "libmicrohttpd does not start");
@@ -177,13 +176,12 @@ listen_on(int port)
 		.sin_port = htons((uint16_t)port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
-	int fd = socket(AF_INET,
-	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd == -1)
 		err(1, "socket");
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 },
-	    sizeof(int)) == -1 ||
+		sizeof(int)) == -1 ||
 	    bind(fd, (struct sockaddr *)&address, sizeof(address)) == -1 ||
 	    listen(fd, 511) == -1)
 		err(1, "127.0.0.1:%d", port);

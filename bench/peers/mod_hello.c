@@ -8,9 +8,9 @@
  */
 #include <string.h>
 
-#include <httpd.h>
 #include <http_config.h>
 #include <http_protocol.h>
+#include <httpd.h>
 
 extern module AP_MODULE_DECLARE_DATA hello_module;
 

@@ -23,7 +23,9 @@
 #include "core/child.h"
 
 #define GUARD_STACK 65536
-#define GUARD_FRAMES 24
+#define GUARD_FRAMES 32
+/* trace_write(), on_fatal() and the kernel's return from it: no news. */
+#define GUARD_OWN_FRAMES 3
 /* An orphan has this long to answer what it is serving. */
 #define GUARD_ORPHAN_NS 700000000L
 
@@ -86,14 +88,14 @@ trace_add_hex(char *trace, size_t len, size_t size, uintptr_t value)
 
 /* A line a frame: "cruncher.so(upload+0x1f)", or "cruncher.so(+0x11f9)" for
  * addr2line(1) where there is no symbol. */
-static void
+__attribute__((noinline)) static void
 trace_write(struct slot_crash *crash)
 {
 	void *frame[GUARD_FRAMES];
 	size_t len = 0, size = sizeof crash->trace;
 
 	int n = backtrace(frame, GUARD_FRAMES);
-	for (int i = 0; i < n; i++) {
+	for (int i = GUARD_OWN_FRAMES; i < n; i++) {
 		Dl_info info;
 		uintptr_t at = (uintptr_t)frame[i];
 		if (!dladdr(frame[i], &info) || !info.dli_fname) {
