@@ -237,7 +237,7 @@ check-valgrind: all tests
 
 coverage:
 	find build/coverage -name '*.gcda' -delete 2>/dev/null || true
-	$(MAKE) FLAVOUR=coverage check
+	-$(MAKE) FLAVOUR=coverage check
 	bash scripts/coverage build/coverage
 
 fuzz:
@@ -260,7 +260,8 @@ check-quickstart:
 
 # -------------------------------------------------------------------- lint
 
-sources = $(wildcard src/*.[ch] src/*/*.[ch] src/*/*.def tests/*/*.[ch])
+sources = $(wildcard src/*.[ch] src/*/*.[ch] src/*/*.def tests/*/*.[ch] \
+	tests/*/*/*.[ch] bench/*.c bench/*/*.c)
 shell_scripts = $(shell grep -lE '^\#!.*[ /](ba|da)?sh$$' .ci/* scripts/* \
 	bench/* etc/* 2>/dev/null)
 pages = $(wildcard man/*.[1-9])
@@ -273,27 +274,34 @@ lint:
 
 lint-layers:
 	bash scripts/lint-layers
+	@echo ok $@
 
 lint-heads:
 	bash scripts/lint-heads $(sources)
+	@echo ok $@
 
 lint-docs: $B/broodd
-	bash scripts/lint-conf-man
+	bash scripts/lint-conf-man $B/broodd
 	bash scripts/lint-cmd-man
+	@echo ok $@
 
 lint-format:
 	clang-format --dry-run --Werror $(filter %.c,$(sources))
+	@echo ok $@
 
 lint-shell:
 	shellcheck -x $(shell_scripts)
+	@echo ok $@
 
 lint-man:
 	mandoc -Tlint -Wwarning $(pages)
+	@echo ok $@
 
 lint-cppcheck:
 	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr \
 		--suppress=returnDanglingLifetime --error-exitcode=1 \
 		-D__GNUC__ -Isrc src
+	@echo ok $@
 
 format:
 	clang-format -i $(filter %.c,$(sources))

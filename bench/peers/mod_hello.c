@@ -4,13 +4,15 @@
  *
  * A content handler with the answer as a constant: the least an Apache worker
  * can do for a request that reaches a module. Built with apxs, loaded by the
- * config that lib/servers.py writes (SetHandler hello).
+ * config that benchlib/servers.py writes (SetHandler hello).
  */
 #include <string.h>
 
+/* the others need it before them */
+#include <httpd.h>
+
 #include <http_config.h>
 #include <http_protocol.h>
-#include <httpd.h>
 
 extern module AP_MODULE_DECLARE_DATA hello_module;
 

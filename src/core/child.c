@@ -88,6 +88,9 @@ child_drain(struct child *child)
 		return;
 	child->draining = true;
 	child_set_spare(child, false);
+	/* no longer one of those whose room counts */
+	board_set_full(child->board, child->spec.role_id, child->spec.slot,
+	    false);
 	title_set("%s: %s draining", child->conf->service.name,
 	    role_info[child->spec.role_id].name);
 	child->spec.role->drain(child);
@@ -160,7 +163,8 @@ child_on_chan(void *ctx, unsigned events)
 		}
 		if (n < 0 && errno == EAGAIN)
 			return;
-		if (n < 0)
+		/* reset: the master ended without having read all we said */
+		if (n < 0 && errno != ECONNRESET)
 			child_fail(child, EXIT_FAILURE,
 			    "the control channel failed: %s", strerror(errno));
 		/* no master, nobody to be drained for: bounded by the guard */

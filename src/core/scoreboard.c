@@ -108,9 +108,9 @@ bitmap_count(const _Atomic uint64_t *bits, uint32_t words)
 
 	if (words > BOARD_MAX_SLOTS / 64)
 		words = BOARD_MAX_SLOTS / 64;
+	/* in one order with the bits: who clears the last one sees it */
 	for (uint32_t i = 0; i < words; i++)
-		n += __builtin_popcountll(
-		    atomic_load_explicit(&bits[i], memory_order_relaxed));
+		n += __builtin_popcountll(atomic_load(&bits[i]));
 	return n;
 }
 
@@ -150,11 +150,11 @@ board_set_spare(struct board *board, enum role_id role, unsigned slot,
 
 	if (!bitmap_put(pool->spare, slot, spare) || spare)
 		return false;
-	int n = board_count_spare(board, role);
-	if (n < pool->low)
-		pool->low = n;
-	return n < pool->min_spare &&
-	    atomic_load_explicit(&pool->armed, memory_order_relaxed) == 1 &&
+	int n = board_count_spare(board, role), low = pool->low;
+	while (n < low &&
+	    !atomic_compare_exchange_weak(&pool->low, &low, n))
+		;
+	return n < pool->min_spare && pool->armed == 1 &&
 	    atomic_exchange(&pool->armed, 0) == 1;
 }
 
@@ -173,6 +173,19 @@ board_saturated(const struct board *board, enum role_id role)
 }
 
 bool
+board_tell_deadline(struct board *board, enum role_id role, int64_t at_ns)
+{
+	struct board_pool *pool = &board->pool[role];
+	int64_t known = pool->deadline_known_ns;
+
+	while (at_ns < known)
+		if (atomic_compare_exchange_weak(&pool->deadline_known_ns,
+		    &known, at_ns))
+			return true;
+	return false;
+}
+
+bool
 slot_call_begin(struct board *board, struct slot *slot,
     const struct slot_call *call)
 {
@@ -182,14 +195,8 @@ slot_call_begin(struct board *board, struct slot *slot,
 
 	if ((unsigned)slot->role >= ROLE_COUNT)
 		return false;
-	struct board_pool *pool = &board->pool[slot->role];
-	int64_t known = atomic_load_explicit(&pool->deadline_known_ns,
-	    memory_order_relaxed);
-	while (call->deadline_ns < known)
-		if (atomic_compare_exchange_weak(&pool->deadline_known_ns,
-		    &known, call->deadline_ns))
-			return true;
-	return false;
+	return board_tell_deadline(board, (enum role_id)slot->role,
+	    call->deadline_ns);
 }
 
 void
@@ -208,6 +215,13 @@ slot_call_end(struct slot *slot, bool error, int64_t took_ns)
 	histogram_add(&slot->latency, took_ns);
 }
 
+/* A moment that may be subtracted from another one. */
+static int64_t
+time_clean(int64_t at_ns)
+{
+	return at_ns < 0 ? 0 : at_ns;
+}
+
 /* Ends the text and makes every byte of it printable. */
 static void
 text_clean(char *text, size_t size, bool lines)
@@ -222,8 +236,8 @@ void
 slot_snapshot(const struct slot *slot, struct slot_snapshot *out)
 {
 	memset(out, 0, sizeof *out);
-	out->heartbeat_ns = slot->heartbeat_ns;
-	out->forked_ns = slot->forked_ns;
+	out->heartbeat_ns = time_clean(slot->heartbeat_ns);
+	out->forked_ns = time_clean(slot->forked_ns);
 	out->calls = slot->calls;
 	out->errors = slot->errors;
 	out->connections = slot->connections;
@@ -238,6 +252,8 @@ slot_snapshot(const struct slot *slot, struct slot_snapshot *out)
 		if (!(seq & 1) && seq == atomic_load(&slot->call_seq))
 			break;
 	}
+	out->call.started_ns = time_clean(out->call.started_ns);
+	out->call.deadline_ns = time_clean(out->call.deadline_ns);
 	out->in_call = out->call.started_ns != 0;
 	text_clean(out->call.id, sizeof out->call.id, false);
 	text_clean(out->call.method, sizeof out->call.method, false);

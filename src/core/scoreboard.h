@@ -121,6 +121,11 @@ void board_set_full(struct board *board, enum role_id role, unsigned slot,
 /* The shortage of connections is everybody's, and the pool cannot grow. */
 bool board_saturated(const struct board *board, enum role_id role);
 
+/* The earliest deadline that the master knows of is no later than this. True
+ * when it was later. The master uses it too: what it finds in the slots must
+ * not hide what a child tells at that moment. */
+bool board_tell_deadline(struct board *board, enum role_id role, int64_t at_ns);
+
 /* True when the master has to be rung: it knows of no deadline this early. */
 bool slot_call_begin(struct board *board, struct slot *slot,
     const struct slot_call *call);

@@ -160,6 +160,10 @@ wait_scaled(struct control_client *client)
 		say_failed(client, "somebody else scaled it meanwhile");
 		return;
 	}
+	if (client->master->phase == PHASE_STOPPING) {
+		say_failed(client, "the service is stopping");
+		return;
+	}
 	if (pool->held) {
 		snprintf(text, sizeof text, "%d of %d ready; the pool is held:"
 		    " %s", count.live_ready, wanted, pool->held_reason);

@@ -10,6 +10,7 @@
 #include "master/control.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -103,7 +104,7 @@ control_put(struct control_client *client, json_t *object)
 }
 
 /* A message may quote what is no UTF-8, a path say; JSON cannot. */
-static json_t *
+json_t *
 control_text(const char *text)
 {
 	json_t *string = json_string(text);
@@ -157,13 +158,35 @@ control_on_line(struct control_client *client, const char *line, size_t len)
 	json_decref(request);
 }
 
+/* Both ends are closed, and an answer would reach nobody. */
+static bool
+control_left(const struct control_client *client)
+{
+	struct pollfd p = { .fd = client->fd };
+
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+/* Nothing wakes us for one that was listening only and has left then. */
+static void
+control_sweep(struct control *control)
+{
+	struct control_client *client, *next;
+
+	for (client = control->clients; client; client = next) {
+		next = client->next;
+		if (client->eof && control_left(client))
+			control_client_free(client);
+	}
+}
+
 static void
 control_read(struct control_client *client)
 {
 	ssize_t n = buf_read_fd(&client->in, client->fd);
 
-	if (n == 0 && client->asked && !client->done) {
-		/* one end closed (nc -N): writing will tell if both are */
+	if (n == 0 && client->asked && !control_left(client)) {
+		/* one end closed (nc -N): it may still be listening */
 		client->eof = true;
 		control_flush(client);
 		return;
@@ -237,10 +260,13 @@ control_admit(struct control *control, int fd)
 {
 	struct master *master = control->master;
 	const struct conf *conf = master->current->conf;
-	struct control_client *client = mem_alloc(sizeof *client);
+	struct control_client *client;
 	char text[160];
 	uid_t uid;
 
+	if (control->n_clients >= conf->control.max_clients)
+		control_sweep(control);
+	client = mem_alloc(sizeof *client);
 	client->master = master;
 	client->fd = fd;
 	client->next = control->clients;

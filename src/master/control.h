@@ -37,6 +37,9 @@ void control_event(struct control_client *client, const char *text);
 void control_answer(struct control_client *client, int code,
     const char *message, json_t *data);
 
+/* A string, with '?' in place of what is not UTF-8 and JSON cannot carry. */
+json_t *control_text(const char *text);
+
 /* The connection is somebody else's now: close it without a word. */
 void control_forget(struct control_client *client);
 

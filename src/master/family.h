@@ -66,6 +66,7 @@ struct member {
 	enum member_rung rung;
 	int64_t forked_ns, ready_ns;	/* ready_ns 0: never was */
 	bool retiring;			/* asked to be replaced */
+	int64_t mute_ns;		/* its generation's heartbeat_timeout */
 	int64_t overrun_ns;		/* start of the call told to give up */
 	bool ordered;			/* to drain or stop, by us */
 	char reason[256];		/* why we are ending it; "": we aren't */
@@ -122,6 +123,7 @@ struct master {
 	enum master_phase phase;
 	struct loop_timer deadline;	/* of the earliest call */
 	struct loop_timer heartbeat;
+	int64_t heartbeat_due_ns;	/* when it should fire */
 	struct loop_timer changed;	/* master_changed() was called */
 	struct loop_timer watchdog;
 	int64_t watchdog_ns;		/* systemd's; 0: none */
@@ -185,6 +187,8 @@ void pool_count(const struct pool *pool, struct pool_count *count);
 /* A member of this pool has ended without having been told to. */
 void pool_on_death(struct pool *pool, const struct member *member, bool in_call,
     int status, const char *what);
+/* A process has ended: a fork that failed may succeed now. */
+void pool_on_room(struct pool *pool);
 void pool_on_ready(struct pool *pool, struct member *member);
 /* Remembers a decision for `broodctl explain`, and logs it. */
 void pool_note(struct pool *pool, int level, const char *format, ...)
@@ -195,6 +199,8 @@ void pool_unhold(struct pool *pool);
 
 /* --- watch.c */
 void watch_init(struct master *master);
+/* A new heartbeat_timeout: it decides when the heartbeats are looked at next. */
+void watch_configure(struct master *master);
 /* A child rang: look at spare counts and deadlines. */
 void watch_look(struct master *master);
 

@@ -11,12 +11,14 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -130,8 +132,6 @@ listen_open_one(struct listener *listener, const char *text,
 	const struct listener *kept = listen_find(old, address.text);
 	if (kept) {
 		listener->fd = kept->fd;
-		/* on a listening socket this changes the backlog */
-		listen(kept->fd, conf->rest.backlog);
 		return 0;
 	}
 	listener->fd = listen_inherited(&address);
@@ -167,6 +167,41 @@ listen_open(struct listen_set *set, const struct conf *conf,
 	return -1;
 }
 
+/* A connection that nobody accepts ends when the last holder of its listener
+ * does; where nobody listens it ends at once. */
+static void
+listen_outlive_one(const struct address *address, int64_t deadline_ns)
+{
+	struct pollfd p = { .events = POLLIN | POLLRDHUP };
+	int64_t left_ns;
+
+	p.fd = socket(address->ss.ss_family,
+	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (p.fd < 0)
+		return;
+	if (connect(p.fd, (const void *)&address->ss, address->len) == 0 ||
+	    errno == EINPROGRESS)
+		while ((left_ns = deadline_ns - clock_now_ns()) > 0 &&
+		    poll(&p, 1, (int)(left_ns / NS_PER_MS) + 1) < 0 &&
+		    errno == EINTR)
+			;
+	close(p.fd);
+}
+
+void
+listen_outlive(const struct conf *conf)
+{
+	int64_t deadline_ns = clock_now_ns() + NS_PER_S;
+	const struct conf_strings *list = &conf->rest.listen;
+	struct address address;
+	struct why why;
+
+	for (size_t i = 0; i < list->n; i++)
+		if (address_parse(list->v[i], &address, &why) == 0 &&
+		    listen_inherited(&address) < 0)
+			listen_outlive_one(&address, deadline_ns);
+}
+
 void
 listen_close(struct listen_set *set, const struct listen_set *keep)
 {
@@ -181,6 +216,22 @@ listen_close(struct listen_set *set, const struct listen_set *keep)
 	free(set->v);
 	set->v = NULL;
 	set->n = 0;
+}
+
+void
+listen_apply(const struct listen_set *set, const struct conf *conf)
+{
+	for (size_t i = 0; i < set->n; i++) {
+		const struct listener *listener = &set->v[i];
+		const char *path = listener->text + strlen("unix:");
+
+		/* on a listening socket this changes the backlog */
+		listen(listener->fd, conf->rest.backlog);
+		if (listener->is_unix &&
+		    chmod(path, (mode_t)conf->rest.unix_mode) < 0)
+			log_error("rest.unix_mode: %s: %s; going on with the"
+			    " old one", listener->text, strerror(errno));
+	}
 }
 
 void

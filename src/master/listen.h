@@ -30,6 +30,13 @@ int listen_open(struct listen_set *set, const struct conf *conf,
  * sockets, and frees. */
 void listen_close(struct listen_set *set, const struct listen_set *keep);
 
+/* The children of a master that was killed may hold the addresses for up to a
+ * second: waits until they are gone. Blocks; for a start only. */
+void listen_outlive(const struct conf *conf);
+
+/* Once the config is the current one: backlog and mode of those it has kept. */
+void listen_apply(const struct listen_set *set, const struct conf *conf);
+
 /* broodd -t: binds and closes again; an address that the running service of the
  * same config holds is fine (its pid file says so). */
 void listen_check(const struct conf *conf, struct conf_errors *errors);

@@ -108,12 +108,13 @@ master_on_changed(void *ctx)
 
 	if (master->phase == PHASE_STARTING && master_all_ready(master))
 		master_started(master);
+	/* first, or whoever waited for a reload would wait for the next */
+	control_poke(master);
 	if (master->phase == PHASE_RUNNING && master->reload_again &&
 	    !master->reload) {
 		master->reload_again = false;
 		reload_begin(master, &why);	/* says itself why not */
 	}
-	control_poke(master);
 	if (master->phase == PHASE_STOPPING && master_alone(master))
 		loop_stop(&master->loop);
 }
@@ -175,10 +176,14 @@ master_on_stop_signal(void *ctx, const siginfo_t *info)
 static void
 master_on_hup(void *ctx, const siginfo_t *info)
 {
+	struct master *master = ctx;
 	struct why why;
 
 	(void)info;
-	if (reload_begin(ctx, &why) < 0)
+	/* the config may have changed since it was read: after the start */
+	if (master->phase == PHASE_STARTING)
+		master->reload_again = true;
+	else if (reload_begin(master, &why) < 0)
 		log_debug("reload: %s", why.text);
 }
 
@@ -228,6 +233,7 @@ master_setup_files(struct master *master, struct why *why)
 {
 	const struct conf *conf = master->current->conf;
 	struct conf_errors errors = { 0 };
+	bool left_over;
 	pid_t owner;
 
 	if (fd_mkdir_p(conf->service.run_dir, 0755) < 0)
@@ -235,9 +241,13 @@ master_setup_files(struct master *master, struct why *why)
 		    conf->service.run_dir, strerror(errno));
 	conf_pid_file(conf, master->pid_path);
 	conf_control_socket(conf, master->control_path);
+	/* asked before the file is ours */
+	fd_pidfile_owner(master->pid_path, &left_over);
 	master->pid_fd = fd_pidfile(master->pid_path, &owner, why);
 	if (master->pid_fd < 0)
 		return -1;
+	if (left_over)
+		listen_outlive(conf);
 	if (listen_open(&master->current->listen, conf, NULL, &errors) < 0) {
 		for (size_t i = 0; i < errors.n; i++)
 			log_error("%s", errors.v[i]);

@@ -189,6 +189,9 @@ member_event(struct member *member, enum member_event event,
 		log_error("%s[%d] %s; killing it",
 		    role_info[member->pool->role_id].name, (int)member->pid,
 		    event_name[event]);
+		if (!member->reason[0])
+			mem_copy_string(member->reason, sizeof member->reason,
+			    event_name[event]);
 		member->rung = RUNG_ABRT;
 		member_climb(member);
 		break;
@@ -216,6 +219,10 @@ member_on_step(void *ctx)
 		snprintf(reason, sizeof reason,
 		    "was not ready within start_timeout (%.1f s)",
 		    clock_to_seconds(conf->service.start_timeout));
+		break;
+	case MEMBER_READY:
+		mem_copy_string(reason, sizeof reason,
+		    "has closed its control channel");
 		break;
 	case MEMBER_DRAINING:
 		snprintf(reason, sizeof reason,
@@ -283,7 +290,8 @@ member_on_chan(void *ctx, unsigned events)
 			return;
 		/* at its end the exit follows; before it, it has to */
 		member_close_chan(member);
-		if (n < 0)
+		/* ECONNRESET: it ended without having read all we said */
+		if (n < 0 && errno != ECONNRESET)
 			member_event(member, EVENT_NONSENSE, NULL);
 		else if (member->state != MEMBER_GONE &&
 		    !loop_timer_is_set(&member->step))
@@ -384,6 +392,7 @@ member_on_exit(void *ctx, pid_t pid, int status)
 			pool_on_death(pool, &dead, shot.in_call, status, what);
 		member_log_trace(&dead, &shot);
 	}
+	pool_on_room(pool);
 	pool_review(pool);
 	master_changed(master);
 }

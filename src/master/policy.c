@@ -58,7 +58,8 @@ policy_grow(struct policy *policy, const struct policy_view *view,
 			policy->burst = 1;
 		return;
 	}
-	if (policy->target >= limits->max)
+	/* those that are missing come first; it may be that none can */
+	if (view->live < policy->target || policy->target >= limits->max)
 		return;
 	if (policy->short_since_ns == 0)
 		policy->short_since_ns = view->now_ns;

@@ -129,6 +129,11 @@ pool_configure(struct pool *pool, const struct conf *conf)
 
 	pool_read_limits(conf, &limits);
 	policy_set_limits(&pool->policy, &limits);
+	if (pool->scaled > limits.max) {
+		pool_note(pool, LOG_LEVEL_NOTICE, "scaled to %d by the"
+		    " operator, but max is %d now", pool->scaled, limits.max);
+		pool->scaled = limits.max;
+	}
 	backoff_init(&pool->backoff, conf->service.respawn_min_delay,
 	    conf->service.respawn_max_delay);
 }
@@ -170,6 +175,19 @@ pool_wait(struct pool *pool)
 	loop_timer_set(&master->loop, &pool->respawn, pool->retry_at_ns);
 }
 
+/* A start is as impatient with forks that fail as with mute children. */
+static bool
+pool_start_gives_up(struct pool *pool, const struct why *why)
+{
+	struct master *master = pool->master;
+
+	if (master->phase != PHASE_STARTING || clock_now_ns() -
+	    master->started_ns < master->current->conf->service.start_timeout)
+		return false;
+	master_start_failed(master, EXIT_FAILURE, why->text);
+	return true;
+}
+
 static void
 pool_spawn(struct pool *pool, int n)
 {
@@ -179,8 +197,14 @@ pool_spawn(struct pool *pool, int n)
 	if (pool->held_for_good || loop_timer_is_set(&pool->respawn))
 		return;
 	for (int i = 0; i < n && i < POOL_FORKS_A_TURN; i++) {
-		if (spawn_member(pool, master->current, &why))
+		if (spawn_member(pool, master->current, &why)) {
+			/* what failed before was the fork, and is over */
+			if (pool->young_deaths == 0)
+				backoff_reset(&pool->backoff);
 			continue;
+		}
+		if (pool_start_gives_up(pool, &why))
+			return;
 		pool_wait(pool);
 		pool_note(pool, LOG_LEVEL_ERROR, "%s; retrying in %.1f s",
 		    why.text, clock_to_seconds(pool->retry_at_ns -
@@ -306,6 +330,13 @@ pool_review(struct pool *pool)
 }
 
 void
+pool_on_room(struct pool *pool)
+{
+	if (pool->young_deaths == 0)
+		loop_timer_cancel(&pool->master->loop, &pool->respawn);
+}
+
+void
 pool_on_ready(struct pool *pool, struct member *member)
 {
 	struct master *master = pool->master;
@@ -371,6 +402,10 @@ pool_on_death(struct pool *pool, const struct member *member, bool in_call,
 		pool->held = true;
 		mem_copy_string(pool->held_reason, sizeof pool->held_reason,
 		    what);
+		if (master->phase == PHASE_STARTING) {
+			master_start_failed(master, EXIT_FAILURE, what);
+			return;
+		}
 	}
 	pool_note(pool, LOG_LEVEL_ERROR,
 	    "%s[%d] %s; died young, %u in a row%s; starting another in %.1f s",

@@ -71,9 +71,11 @@ reload_say(struct master *master, bool ok, const char *text)
 	if (ok)
 		log_notice("reload: %s", text);
 	else
-		log_error("reload refused: %s; the old generation %u goes on",
-		    text, master->current->generation);
-	fd_sd_notify("READY=1");
+		log_error("reload refused: %s; the old generation %u %s",
+		    text, master->current->generation,
+		    master->phase == PHASE_RUNNING ? "goes on" : "stops too");
+	if (master->phase == PHASE_RUNNING)
+		fd_sd_notify("READY=1");
 }
 
 static void
@@ -166,6 +168,8 @@ reload_commit(struct master *master)
 	master->current = reload->next;
 	reload_free(reload);
 	reload_apply_log(master, old->conf, master->current->conf);
+	listen_apply(&master->current->listen, master->current->conf);
+	watch_configure(master);
 	for (int i = 0; i < ROLE_COUNT; i++) {
 		struct pool *pool = &master->pool[i];
 		pool_configure(pool, master->current->conf);
@@ -271,17 +275,15 @@ reload_on_checked(struct master *master, int status)
 	loop_timer_cancel(&master->loop, &reload->check_deadline);
 	for (int i = 0; i < ROLE_COUNT; i++) {
 		struct pool *pool = &master->pool[i];
-		struct policy policy = pool->policy;
 		const struct conf *conf = reload->next->conf;
 		/* as many as now, within the bounds of the new config */
-		reload->wanted[i] = pool->scaled >= 0 ? pool->scaled :
-		    policy.target;
-		if (pool->scaled < 0 &&
-		    reload->wanted[i] > conf->rest_workers.max)
-			reload->wanted[i] = conf->rest_workers.max;
-		if (pool->scaled < 0 &&
-		    reload->wanted[i] < conf->rest_workers.start)
-			reload->wanted[i] = conf->rest_workers.start;
+		int wanted = pool->scaled >= 0 ? pool->scaled :
+		    pool->policy.target;
+		if (pool->scaled < 0 && wanted < conf->rest_workers.start)
+			wanted = conf->rest_workers.start;
+		if (wanted > conf->rest_workers.max)
+			wanted = conf->rest_workers.max;
+		reload->wanted[i] = wanted;
 	}
 	reload_advance(master);
 }

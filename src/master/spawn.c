@@ -60,8 +60,19 @@ spawn_publish(struct master *master, struct pool *pool, unsigned slot)
 
 	if (words > shared->words)
 		shared->words = words;
-	if (slot >= master->slots_used)
-		master->slots_used = slot + 1;
+}
+
+/* The slot is as free as it was before. */
+static void
+spawn_undo(struct pool *pool, struct member *member, unsigned slot)
+{
+	struct board *board = &pool->master->board;
+
+	/* a child that was quick may have said that it is spare */
+	board_set_spare(board, pool->role_id, slot, false);
+	board_set_full(board, pool->role_id, slot, false);
+	memset(member, 0, offsetof(struct member, restarts));
+	member->chan_fd = -1;
 }
 
 struct member *
@@ -107,6 +118,7 @@ spawn_member(struct pool *pool, const struct deployment *deployment,
 	member->generation = deployment->generation;
 	member->chan_fd = pair[0];
 	member->forked_ns = clock_now_ns();
+	member->mute_ns = deployment->conf->service.heartbeat_timeout;
 	loop_timer_init(&member->step, member_on_step, member);
 	if (loop_child_add(&master->loop, &member->exit, pid, member_on_exit,
 	    member) < 0 ||
@@ -120,9 +132,12 @@ spawn_member(struct pool *pool, const struct deployment *deployment,
 		kill(pid, SIGKILL);
 		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 			;
-		memset(member, 0, offsetof(struct member, restarts));
+		spawn_undo(pool, member, slot);
 		return NULL;
 	}
+	/* not before: a slot that is counted must have somebody to leave it */
+	if (slot >= master->slots_used)
+		master->slots_used = slot + 1;
 	loop_timer_set(&master->loop, &member->step, member->forked_ns +
 	    deployment->conf->service.start_timeout);
 	return member;

@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "master/family.h"
+#include "master/control.h"
 
 #ifndef BROOD_VERSION
 #define BROOD_VERSION "unknown"
@@ -28,7 +28,7 @@ status_seconds(int64_t ns)
 static json_t *
 status_text_or_null(const char *text)
 {
-	return text[0] ? json_string(text) : json_null();
+	return text[0] ? control_text(text) : json_null();
 }
 
 /* Resident bytes, from /proc/PID/statm; 0 when it is gone. */
@@ -163,7 +163,8 @@ status_reload(const struct master *master)
 
 	if (!master->reload_result[0])
 		return json_null();
-	return json_pack("{s:s, s:s}", "last", master->reload_result, "at",
+	return json_pack("{s:o, s:s}", "last",
+	    control_text(master->reload_result), "at",
 	    clock_format_wall(master->reload_wall_ns, at));
 }
 
@@ -176,7 +177,7 @@ status_report(struct master *master)
 
 	for (size_t i = 0; i < master->current->listen.n; i++)
 		json_array_append_new(listen,
-		    json_string(master->current->listen.v[i].text));
+		    control_text(master->current->listen.v[i].text));
 	for (int i = 0; i < ROLE_COUNT; i++)
 		json_array_append_new(pools,
 		    status_pool(&master->pool[i], now_ns));
@@ -184,7 +185,7 @@ status_report(struct master *master)
 		if (master->member[i].state != MEMBER_GONE)
 			json_array_append_new(children,
 			    status_child(&master->member[i], now_ns));
-	return json_pack("{s:s, s:s, s:i, s:s, s:o, s:i, s:s, s:s, s:o, s:o,"
+	return json_pack("{s:s, s:s, s:i, s:s, s:o, s:i, s:o, s:s, s:o, s:o,"
 	    " s:o, s:o}",
 	    "service", master->current->conf->service.name,
 	    "version", BROOD_VERSION,
@@ -192,7 +193,7 @@ status_report(struct master *master)
 	    "state", status_phase(master),
 	    "uptime", status_seconds(now_ns - master->started_ns),
 	    "generation", (int)master->current->generation,
-	    "config", master->current->conf->file,
+	    "config", control_text(master->current->conf->file),
 	    "log_level", log_level_name((enum log_level)
 	    master->board.header->log_level),
 	    "reload", status_reload(master),
@@ -213,8 +214,9 @@ status_explain(struct pool *pool)
 	    0;
 	for (unsigned i = first; i < pool->notes; i++) {
 		const struct pool_note *note = &pool->note[i % POOL_NOTES];
-		json_array_append_new(decisions, json_pack("{s:s, s:s}", "at",
-		    clock_format_wall(note->wall_ns, at), "text", note->text));
+		json_array_append_new(decisions, json_pack("{s:s, s:o}", "at",
+		    clock_format_wall(note->wall_ns, at), "text",
+		    control_text(note->text)));
 	}
 	pool_count(pool, &count);
 	if (pool->scaled >= 0)

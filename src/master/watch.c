@@ -74,14 +74,14 @@ watch_on_deadline(void *ctx)
 		master->board.pool[i].deadline_known_ns = CLOCK_NEVER;
 	for (unsigned i = 0; i < master->slots_used; i++) {
 		struct member *member = &master->member[i];
-		if (member->state != MEMBER_READY &&
-		    member->state != MEMBER_DRAINING)
+		/* one that is starting for us may have said that it is ready
+		 * and be in a call already */
+		if (member->state == MEMBER_GONE ||
+		    member->state == MEMBER_STOPPING)
 			continue;
 		int64_t next = watch_call(member, now_ns);
-		struct board_pool *shared =
-		    &master->board.pool[member->pool->role_id];
-		if (next < shared->deadline_known_ns)
-			shared->deadline_known_ns = next;
+		board_tell_deadline(&master->board, member->pool->role_id,
+		    next);
 		watch_set(master, next);
 	}
 }
@@ -92,26 +92,38 @@ watch_on_heartbeat(void *ctx)
 	struct master *master = ctx;
 	int64_t timeout = master->current->conf->service.heartbeat_timeout;
 	int64_t now_ns = clock_now_ns();
+	/* late ourselves: whatever held us up (a stop, a frozen container)
+	 * held up the children too, and they come first */
+	bool late = now_ns - master->heartbeat_due_ns > timeout / 4;
 	char reason[128];
 
-	for (unsigned i = 0; i < master->slots_used; i++) {
+	for (unsigned i = 0; !late && i < master->slots_used; i++) {
 		struct member *member = &master->member[i];
 		const struct slot *slot = &master->board.slot[i];
 		if (member->state != MEMBER_READY &&
 		    member->state != MEMBER_DRAINING)
 			continue;
 		if (slot->call.started_ns != 0 ||
-		    now_ns - slot->heartbeat_ns < timeout)
+		    slot->heartbeat_ns > now_ns - member->mute_ns)
 			continue;
 		snprintf(reason, sizeof reason,
 		    "its loop has not turned for %.1f s (heartbeat_timeout)",
-		    clock_to_seconds(now_ns - slot->heartbeat_ns));
+		    clock_to_seconds(member->mute_ns));
 		log_error("%s[%d]: %s; stopping it",
 		    role_info[member->pool->role_id].name, (int)member->pid,
 		    reason);
 		member_event(member, EVENT_STEP, reason);
 	}
-	loop_timer_set(&master->loop, &master->heartbeat, now_ns + timeout / 2);
+	watch_configure(master);
+}
+
+void
+watch_configure(struct master *master)
+{
+	master->heartbeat_due_ns = clock_now_ns() +
+	    master->current->conf->service.heartbeat_timeout / 2;
+	loop_timer_set(&master->loop, &master->heartbeat,
+	    master->heartbeat_due_ns);
 }
 
 static void
@@ -143,7 +155,7 @@ watch_init(struct master *master)
 	loop_timer_init(&master->deadline, watch_on_deadline, master);
 	loop_timer_init(&master->heartbeat, watch_on_heartbeat, master);
 	loop_timer_init(&master->watchdog, watch_on_watchdog, master);
-	watch_on_heartbeat(master);
+	watch_configure(master);
 	if (usec && strtoll(usec, NULL, 10) > 0) {
 		/* half of it, as sd_watchdog_enabled(3) asks */
 		master->watchdog_ns = strtoll(usec, NULL, 10) * NS_PER_US / 2;

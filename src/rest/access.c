@@ -4,8 +4,8 @@
  *
  * Written when an exchange is over, so that the line can say whether the client
  * was there to take the answer. Off with log.access, and then nothing here is
- * called for an answered request but one test. Queries stay out of the log: they
- * carry what nobody should read there.
+ * called for an answered request but one test. Queries stay out of the log:
+ * they carry what nobody should read there.
  */
 #include "rest/access.h"
 
@@ -44,8 +44,8 @@ access_log(const struct conn *conn, const char *outcome)
 		(clock_now_ns() - ex->started_ns) / NS_PER_US };
 	field[n++] = (struct log_field){ "peer", conn->peer, 0 };
 	if (route != NULL)
-		field[n++] = (struct log_field){ "handler",
-			route->handler_name, 0 };
+		field[n++] = (struct log_field){ "handler", route->handler_name,
+			0 };
 	if (outcome != NULL)
 		field[n++] = (struct log_field){ "outcome", outcome, 0 };
 	access_write(ex->id, field, n);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * conn - questions to the kernel about a socket that the HTTP library reads, and
- * the one answer that is sent past that library.
+ * conn - questions to the kernel about a socket that the HTTP library reads,
+ * and the one answer that is sent past that library.
  *
  * Asked where something has gone wrong or taken too long, never on the way of a
  * request that is fine: each costs a system call.
@@ -68,12 +68,11 @@ conn_has_begun(const struct conn *conn, int64_t now_ns)
 	socklen_t len = sizeof(info);
 	int64_t at_ns;
 
-	if (!conn->tcp || getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info,
-	    &len) == -1)
+	if (!conn->tcp ||
+	    getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == -1)
 		return false;
 	at_ns = now_ns - (int64_t)info.tcpi_last_data_recv * NS_PER_MS;
-	return at_ns > conn->deadline.since_ns + CONN_CLOCK_NS &&
-	    !conn_has_unread(conn);
+	return at_ns > conn->deadline.since_ns + CONN_CLOCK_NS;
 }
 
 void
@@ -83,8 +82,10 @@ conn_say(struct conn *conn)
 	char *answer = exchange_answer(conn, &len);
 	ssize_t n = send(conn->fd, answer, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-	(void)n;	/* a client that takes no more has left */
+	(void)n; /* a client that takes no more has left */
 	free(answer);
+	/* the HTTP library, which takes it over elsewhere, never saw it */
+	free(conn->ex.reply.body);
 	exchange_replied(conn);
 	conn->last = conn->linger = true;
 	conn->phase = CONN_DEAD;

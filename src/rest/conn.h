@@ -22,8 +22,8 @@ bool conn_has_unread(const struct conn *conn);
 bool conn_was_garbage(const struct conn *conn);
 
 /*
- * Have bytes come since it fell idle, and been read? They are the beginning of
- * a request then. Asks the kernel, in milliseconds; false for Unix sockets.
+ * Have bytes come since it fell idle? They are the beginning of a request then.
+ * Asks the kernel, in milliseconds; false for Unix sockets.
  */
 bool conn_has_begun(const struct conn *conn, int64_t now_ns);
 

@@ -2,7 +2,7 @@
 /*
  * ctldoor - runs a handler for broodctl.
  *
- *   we: {"go":true}   it: one line, the call   we: one line, the answer, the end
+ *   we: {"go":true}   it: one line, the call   we: one line, the answer
  *
  * The connection is a Unix socket whose peer the master has checked; what comes
  * on it is checked here. It never blocks the worker (but for the handler, like
@@ -31,20 +31,22 @@
 #define CTLDOOR_SLACK ((size_t)65536)
 
 /* Sent by a signal handler; see core/child.h. */
-static const char crash_line[] = "{\"ok\":false,\"code\":1,"
+static const char crash_line[] =
+    "{\"ok\":false,\"code\":1,"
     "\"message\":\"the handler crashed; the log and broodctl status have "
     "more\"}\n";
-static const char overrun_line[] = "{\"ok\":false,\"code\":1,"
+static const char overrun_line[] =
+    "{\"ok\":false,\"code\":1,"
     "\"message\":\"the handler did not finish in time\"}\n";
 
 struct ctldoor {
-	struct ctldoor *next, **link;	/* of rest->calls */
+	struct ctldoor *next, **link; /* of rest->calls */
 	struct rest *rest;
 	struct loop_io io;
 	struct loop_timer timer;
 	int fd;
 	struct buf in, out;
-	bool answered;			/* the end follows what is in `out` */
+	bool answered; /* the end follows what is in `out` */
 };
 
 static void
@@ -67,16 +69,15 @@ ctldoor_close(struct ctldoor *door)
 static void
 ctldoor_patience(struct ctldoor *door)
 {
-	loop_timer_set(door->rest->loop, &door->timer, clock_now_ns() +
-	    door->rest->conf->control.timeout);
+	loop_timer_set(door->rest->loop, &door->timer,
+	    clock_now_ns() + door->rest->conf->control.timeout);
 }
 
 /* Sends what it can, and waits for what is next. */
 static void
 ctldoor_flush(struct ctldoor *door)
 {
-	if (buf_write_fd(&door->out, door->fd) == -1 &&
-	    errno != EAGAIN) {
+	if (buf_write_fd(&door->out, door->fd) == -1 && errno != EAGAIN) {
 		ctldoor_close(door);
 		return;
 	}
@@ -85,7 +86,7 @@ ctldoor_flush(struct ctldoor *door)
 		return;
 	}
 	if (loop_io_want(door->rest->loop, &door->io,
-	    door->out.len > 0 ? LOOP_WRITE : LOOP_READ) == -1)
+		door->out.len > 0 ? LOOP_WRITE : LOOP_READ) == -1)
 		ctldoor_close(door);
 }
 
@@ -93,8 +94,8 @@ ctldoor_flush(struct ctldoor *door)
 
 /* Takes over `data`, which may be NULL. */
 static void
-ctldoor_answer(struct ctldoor *door, enum cmd_code code,
-    const char *message, json_t *data)
+ctldoor_answer(struct ctldoor *door, enum cmd_code code, const char *message,
+    json_t *data)
 {
 	json_t *answer = json_pack("{s:b, s:i, s:s}", "ok", code == CMD_OK,
 	    "code", (int)code, "message", message);
@@ -105,7 +106,8 @@ ctldoor_answer(struct ctldoor *door, enum cmd_code code,
 	text = json_dumps(answer, JSON_COMPACT);
 	json_decref(answer);
 	if (text == NULL || buf_printf(&door->out, "%s\n", text) == -1)
-		buf_printf(&door->out, "{\"ok\":false,\"code\":1,"
+		buf_printf(&door->out,
+		    "{\"ok\":false,\"code\":1,"
 		    "\"message\":\"the reply does not fit\"}\n");
 	free(text);
 	door->answered = true;
@@ -137,8 +139,8 @@ ctldoor_data(const struct call_result *result)
 	}
 	value = json_stringn(result->body, result->body_len);
 	if (value == NULL)
-		value = json_pack("s+%",
-		    "(bytes that are not UTF-8)", "", (size_t)0);
+		value = json_pack("s+%", "(bytes that are not UTF-8)", "",
+		    (size_t)0);
 	json_object_set_new(data, "body", value);
 	return data;
 }
@@ -300,8 +302,7 @@ ctldoor_read(struct ctldoor *door)
 	feed = memchr(door->in.data, '\n', door->in.len);
 	if (feed == NULL)
 		return;
-	ctldoor_line(door, door->in.data,
-	    (size_t)(feed - door->in.data));
+	ctldoor_line(door, door->in.data, (size_t)(feed - door->in.data));
 	/* The handler's time was not the client's. */
 	ctldoor_patience(door);
 	ctldoor_flush(door);
@@ -340,8 +341,9 @@ ctldoor_open(struct rest *rest, int fd)
 	buf_init(&door->out, SIZE_MAX - 1);
 	loop_timer_init(&door->timer, ctldoor_expired, door);
 	ctldoor_patience(door);
-	if (fd_nonblock(fd) == -1 || loop_io_add(rest->loop, &door->io, fd,
-	    LOOP_READ, ctldoor_ready, door) == -1) {
+	if (fd_nonblock(fd) == -1 ||
+	    loop_io_add(rest->loop, &door->io, fd, LOOP_READ, ctldoor_ready,
+		door) == -1) {
 		ctldoor_close(door);
 		return;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * ctldoor - the door of broodctl's `call`; cmd.def describes what is said there.
+ * ctldoor - the door of broodctl's `call`; cmd.def describes what is said
+ * there.
  */
 #ifndef REST_CTLDOOR_H
 #define REST_CTLDOOR_H

@@ -2,10 +2,10 @@
 /*
  * deadline - waiting lists by time.
  *
- * Used by front (fresh and lingering sockets) and http (requests being received,
- * idle connections, answers being taken). Entries come in the order of their
- * `since`, so the first is the one that is due first; one that comes a little
- * out of order is noticed a little late, never early.
+ * Used by front (fresh and lingering sockets) and http (requests being
+ * received, idle connections, answers being taken). Entries come in the order
+ * of their `since`, so the first is the one that is due first; one that comes a
+ * little out of order is noticed a little late, never early.
  */
 #include "rest/deadline.h"
 

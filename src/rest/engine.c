@@ -3,12 +3,12 @@
  * engine - libmicrohttpd, driven by our loop: no listener, no thread, its epoll
  * set inside ours.
  *
- * Used by http, and translates: nothing here decides what a request means. What
- * version 0.9.75 does, and we rely on or work around:
+ * Used by http, and translates: nothing here decides what a request means.
+ * What version 0.9.75 does, and we rely on or work around:
  *  - An answer given before the body is read ends the connection. So a request
  *    without a body is answered at its second callback, where it may live on.
- *  - In the middle of a body there is no way to answer: conn_say() writes to the
- *    socket past the library, which then closes.
+ *  - In the middle of a body there is no way to answer: conn_say() writes to
+ *    the socket past the library, which then closes.
  *  - Too many arguments in a query leave it spinning; it is shown none.
  *  - A chunk extension that fills its buffer makes it spin until the request
  *    times out; engine_due() holds it back.
@@ -33,9 +33,6 @@
 #include "rest/http.h"
 #include "rest/rest.h"
 
-/* Room for the library's own records of a request, beside its bytes; with the
- * default limits the whole is the 32 KiB up to which it uses malloc(). */
-#define ENGINE_POOL_SLACK ((size_t)8192)
 /* Rounds before the loop looks at other descriptors. */
 #define ENGINE_ROUNDS 4
 /* When it turns in circles. */
@@ -47,10 +44,10 @@ struct engine {
 	struct MHD_Daemon *mhd;
 	struct loop *loop;
 	struct loop_io io;
-	struct conn *adding;	/* being handed over */
-	unsigned calls;		/* callbacks so far */
-	unsigned stuck;		/* rounds in a row that came to nothing */
-	struct why *why;	/* where its log goes, while starting */
+	struct conn *adding; /* being handed over */
+	unsigned calls;	     /* callbacks so far */
+	unsigned stuck;	     /* rounds in a row that came to nothing */
+	struct why *why;     /* where its log goes, while starting */
 };
 
 /* ---- requests */
@@ -60,7 +57,8 @@ on_target(void *ctx, const char *target, struct MHD_Connection *mhd)
 {
 	struct engine *engine = ctx;
 	struct conn *conn = MHD_get_connection_info(mhd,
-	    MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+	    MHD_CONNECTION_INFO_SOCKET_CONTEXT)
+				->socket_context;
 	char *query;
 
 	engine->calls++;
@@ -93,7 +91,8 @@ on_request(void *ctx, struct MHD_Connection *mhd, const char *path,
 	engine->calls++;
 	*len = 0;
 	return http_on_request(*request, method, path, version, part, n) == 0 ?
-	    MHD_YES : MHD_NO;
+	    MHD_YES :
+	    MHD_NO;
 }
 
 static void
@@ -191,7 +190,7 @@ engine_queue(struct conn *conn, const struct reply *reply)
 	response = MHD_create_response_from_buffer(reply->len,
 	    reply->body != NULL ? reply->body : nothing,
 	    reply->body != NULL ? MHD_RESPMEM_MUST_FREE :
-	    MHD_RESPMEM_PERSISTENT);
+				  MHD_RESPMEM_PERSISTENT);
 	if (response == NULL) {
 		free(reply->body);
 		return -1;
@@ -220,29 +219,28 @@ engine_field(struct conn *conn, const char *name)
 	return MHD_lookup_connection_value(conn->http, MHD_HEADER_KIND, name);
 }
 
+/*
+ * The library keeps the head as it came and ends its parts with NULs. So
+ * between two parts there are a blank or a line end, or a colon and blanks, and
+ * nothing else; or it has swallowed something: what follows a NUL, or what a
+ * folded line hides. Later versions refuse such heads themselves.
+ */
+#define ENGINE_SWALLOWS (MHD_VERSION < 0x00097600)
+
 struct fields {
 	struct head *head;
-	const char *end;	/* of what came before the field */
+	const char *end; /* of the last part */
 };
 
-/*
- * The library keeps the head as it came and ends its parts with NULs. So between
- * two parts there are a line end, or a colon and blanks, and nothing else; or it
- * has swallowed something: what follows a NUL, or what a folded line hides.
- */
-static bool
-field_is_next(const struct fields *fields, const char *name, size_t name_len,
-    const char *value)
+static void
+part_follows(struct fields *fields, const char *part, size_t least, size_t most)
 {
-#if MHD_VERSION < 0x00097600 /* later ones refuse such heads themselves */
-	uintptr_t gap = (uintptr_t)name - (uintptr_t)fields->end;
+	size_t gap = (size_t)((uintptr_t)part - (uintptr_t)fields->end);
 
-	return gap >= 1 && gap <= 2 &&
-	    (uintptr_t)value > (uintptr_t)name + name_len;
-#else
-	(void)fields, (void)name, (void)name_len, (void)value;
-	return true;
-#endif
+	if (ENGINE_SWALLOWS && (gap < least || gap > most))
+		head_bad(fields->head, 400,
+		    "the request has a NUL, a blank "
+		    "too many or a folded line in its head");
 }
 
 static enum MHD_Result
@@ -252,26 +250,36 @@ on_field(void *ctx, enum MHD_ValueKind kind, const char *name, size_t name_len,
 	struct fields *fields = ctx;
 
 	(void)kind;
-	if (!field_is_next(fields, name, name_len, value))
-		head_bad(fields->head, 400, "the header has a NUL or a folded "
-		    "line in it");
+	part_follows(fields, name, 1, 2);
+	fields->end = name + name_len;
+	part_follows(fields, value, 1, SIZE_MAX / 2);
 	fields->end = value + value_len;
 	head_field(fields->head, name, name_len, value, value_len);
 	return MHD_YES;
 }
 
 size_t
-engine_fields(struct conn *conn, const char *version, struct head *head)
+engine_fields(struct conn *conn, const char *method, const char *path,
+    const char *version)
 {
-	struct fields fields = { .head = head,
-		.end = version + strlen(version) };
+	struct fields fields = { .head = &conn->ex.head,
+		.end = method + strlen(method) };
 	const union MHD_ConnectionInfo *info;
+	size_t line;
 
+	part_follows(&fields, path, 1, 1);
+	fields.end = path + conn->ex.target_len;
+	part_follows(&fields, version, 1, 1);
+	fields.end = version + strlen(version);
+	line = (size_t)((uintptr_t)fields.end - (uintptr_t)method) + 2;
 	MHD_get_connection_values_n(conn->http, MHD_HEADER_KIND, on_field,
 	    &fields);
 	info = MHD_get_connection_info(conn->http,
 	    MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-	return info != NULL ? info->header_size : 0;
+	if (info == NULL)
+		return 0;
+	part_follows(&fields, method + info->header_size, 2, 4);
+	return info->header_size > line ? info->header_size - line : 0;
 }
 
 void
@@ -329,11 +337,28 @@ engine_due(struct engine *engine)
 
 /* ---- start and stop */
 
+/*
+ * What the library may use for a request: its head, a record per field, the
+ * fields of the answer. All of it is zeroed for each request, so more than is
+ * needed costs time.
+ */
+static size_t
+engine_pool(const struct conf *conf)
+{
+	size_t slack = conf->rest.max_header / 2;
+
+	if (slack < 4096)
+		slack = 4096;
+	if (slack > 16384)
+		slack = 16384;
+	return conf->rest.max_uri + conf->rest.max_header + slack;
+}
+
 static struct MHD_Daemon *
 engine_start(struct engine *engine, const struct conf *conf, bool tls)
 {
 	static char priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:"
-	    "+VERS-TLS1.2:%SERVER_PRECEDENCE";
+				   "+VERS-TLS1.2:%SERVER_PRECEDENCE";
 	struct MHD_OptionItem secure[] = {
 		{ MHD_OPTION_HTTPS_MEM_CERT, 0, conf->tls_certificate },
 		{ MHD_OPTION_HTTPS_MEM_KEY, 0, conf->tls_key },
@@ -346,19 +371,15 @@ engine_start(struct engine *engine, const struct conf *conf, bool tls)
 	/* Without turbo it shuts a socket down before closing it, which TLS
 	 * needs for its own goodbye. */
 	return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET |
-	    MHD_USE_ERROR_LOG | (tls ? MHD_USE_TLS : MHD_USE_TURBO),
-	    0, NULL, NULL, on_request, engine,
-	    MHD_OPTION_EXTERNAL_LOGGER, on_log, engine,
-	    MHD_OPTION_URI_LOG_CALLBACK, on_target, engine,
+		MHD_USE_ERROR_LOG | (tls ? MHD_USE_TLS : MHD_USE_TURBO),
+	    0, NULL, NULL, on_request, engine, MHD_OPTION_EXTERNAL_LOGGER,
+	    on_log, engine, MHD_OPTION_URI_LOG_CALLBACK, on_target, engine,
 	    MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, engine,
 	    MHD_OPTION_NOTIFY_COMPLETED, on_completed, engine,
 	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, engine,
-	    MHD_OPTION_CONNECTION_LIMIT,
-	    (unsigned)conf->rest.connections + 1,
-	    MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-	    conf->rest.max_uri + conf->rest.max_header + ENGINE_POOL_SLACK,
-	    MHD_OPTION_CONNECTION_TIMEOUT, 0u,
-	    MHD_OPTION_ARRAY, secure,
+	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)conf->rest.connections + 1,
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, engine_pool(conf),
+	    MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_ARRAY, secure,
 	    MHD_OPTION_END);
 }
 
@@ -386,8 +407,8 @@ engine_new(struct rest *rest, const struct conf *conf, bool tls,
 int
 engine_watch(struct engine *engine, struct loop *loop)
 {
-	int fd = MHD_get_daemon_info(engine->mhd,
-	    MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+	int fd = MHD_get_daemon_info(engine->mhd, MHD_DAEMON_INFO_EPOLL_FD)
+		     ->epoll_fd;
 
 	engine->loop = loop;
 	return loop_io_add(loop, &engine->io, fd, LOOP_READ, engine_readable,

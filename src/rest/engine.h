@@ -49,10 +49,11 @@ const char *engine_field(struct conn *conn, const char *name);
 
 /*
  * Shows every field of the request to head_field(), and reports to head_bad()
- * bytes that the library has swallowed. Returns what the head took in bytes.
+ * bytes that the library has swallowed. Returns what the fields took in bytes.
+ * The three are as http_on_request() got them.
  */
-size_t engine_fields(struct conn *conn, const char *version,
-    struct head *head);
+size_t engine_fields(struct conn *conn, const char *method, const char *path,
+    const char *version);
 
 /* Cuts the connection off when nothing moves for so many seconds; 0 never. */
 void engine_timeout(struct conn *conn, unsigned seconds);

@@ -97,7 +97,9 @@ exchange_replied(struct conn *conn)
 	struct exchange *ex = &conn->ex;
 
 	ex->status = ex->reply.status;
-	ex->sent = exchange_is_head(ex) || ex->status == 204 || ex->status == 304 ? 0 :
+	ex->sent = exchange_is_head(ex) || ex->status == 204 ||
+		ex->status == 304 ?
+	    0 :
 	    ex->reply.len;
 	ex->reply.body = NULL;
 	if (ex->reply.with != NULL)
@@ -118,7 +120,8 @@ exchange_take_query(struct exchange *ex, const char *query)
 	ex->query = mem_try_alloc(QUERY_ROOM(len));
 	n = ex->query != NULL ? query_decode(ex->query, query, len) : -1;
 	if (n == -1)
-		head_bad(&ex->head, 400, "the query is not valid: a %-encoding "
+		head_bad(&ex->head, 400,
+		    "the query is not valid: a %-encoding "
 		    "is broken, or a control byte or what is not UTF-8 is in "
 		    "it");
 	else
@@ -184,7 +187,8 @@ exchange_fit(struct conn *conn)
 		ex->reply.identity = true;
 	} else if (ex->match.route->json && exchange_has_body(ex) &&
 	    (head->type == NULL || !is_json_type(head->type))) {
-		exchange_problem(conn, 415, "the body must be application/json");
+		exchange_problem(conn, 415,
+		    "the body must be application/json");
 	}
 }
 
@@ -228,7 +232,8 @@ exchange_route(struct conn *conn)
 		exchange_problem(conn, 501, "the method is not known");
 		break;
 	case ROUTE_BAD_PATH:
-		exchange_problem(conn, 400, "the path is not valid: a "
+		exchange_problem(conn, 400,
+		    "the path is not valid: a "
 		    "%-encoding is broken, or a control byte or what is not "
 		    "UTF-8 is in it");
 		break;
@@ -251,7 +256,7 @@ exchange_head(struct conn *conn, const char *method, const char *path,
 		head_bad(head, 431, "the header fields are too large");
 	head_finish(head, minor);
 	call_make_id(head->id, ex->id);
-	conn->last = head->close || minor == 0;
+	conn->last = head->close || (minor == 0 && !head->keep);
 
 	if (head->status != 0) {
 		exchange_problem(conn, head->status, head->detail);
@@ -282,7 +287,8 @@ body_reserve(struct exchange *ex, size_t len)
 		size = BODY_FIRST;
 		if (ex->head.length > 0)
 			size = (uint64_t)ex->head.length < BODY_TRUST ?
-			    (size_t)ex->head.length + 1 : BODY_TRUST;
+			    (size_t)ex->head.length + 1 :
+			    BODY_TRUST;
 	}
 	while (size < need)
 		size = size > SIZE_MAX / 2 ? need : size * 2;
@@ -304,7 +310,7 @@ exchange_body(struct conn *conn, const char *part, size_t len)
 	if (ex->decided) {
 		ex->dropped += len;
 		return ex->dropped > DROP_MAX ? EXCHANGE_REFUSE :
-		    EXCHANGE_RECEIVE;
+						EXCHANGE_RECEIVE;
 	}
 	if (len > ex->max_body - ex->body_len) {
 		exchange_problem(conn, 413, "the body is too large");

@@ -3,14 +3,15 @@
  * front - the door of a worker, both ways.
  *
  * The first bytes of a connection are looked at before the HTTP library reads
- * them (MSG_PEEK), because that library answers what it cannot parse with a page
- * of its own, or not at all. Under load they are there when we accept, and it
- * costs one system call; else the socket waits here, where it takes no buffer.
- * A connection that never says anything never gets any further.
+ * them (MSG_PEEK), because that library answers what it cannot parse with a
+ * page of its own, or not at all. Under load they are there when we accept, and
+ * it costs one system call; else the socket waits here, where it takes no
+ * buffer. A connection that never says anything never gets any further.
  *
- * Out of room, a worker leaves its listeners alone: others take what comes. Only
- * when all are out of room and the pool cannot grow is somebody better told 503
- * than left waiting; nobody rings for that, so a full worker looks now and then.
+ * Out of room, a worker leaves its listeners alone: others take what comes.
+ * Only when all are out of room and the pool cannot grow is somebody better
+ * told 503 than left waiting; nobody rings for that, so a full worker looks now
+ * and then.
  */
 #include "rest/front.h"
 
@@ -42,7 +43,7 @@
 #define FRONT_REFUSALS 64
 /* While draining: how long one may be silent before it is closed. */
 #define FRONT_GRACE_NS NS_PER_S
-#define TLS_HANDSHAKE 0x16	/* the first byte of a TLS connection */
+#define TLS_HANDSHAKE 0x16 /* the first byte of a TLS connection */
 
 struct port {
 	struct loop_io io;
@@ -54,12 +55,12 @@ struct front {
 	struct port *port;
 	size_t ports;
 	struct deadline_list fresh, refused;
-	unsigned connections;	/* fresh, and with the HTTP library */
+	unsigned connections; /* fresh, and with the HTTP library */
 	unsigned refusals;
-	bool open;		/* the ports are watched */
+	bool open; /* the ports are watched */
 	bool full;
 	bool out_of_fds;	/* has been said */
-	struct loop_timer look;	/* while full or paused */
+	struct loop_timer look; /* while full or paused */
 	char *bytes;		/* what was peeked at */
 	size_t size;
 };
@@ -76,7 +77,7 @@ front_watch(struct rest *rest, bool open)
 	front->open = open;
 	for (size_t i = 0; i < front->ports; i++)
 		if (loop_io_want(rest->loop, &front->port[i].io,
-		    open ? LOOP_READ | LOOP_EXCLUSIVE : 0) == -1)
+			open ? LOOP_READ | LOOP_EXCLUSIVE : 0) == -1)
 			child_fail(rest->child, EXIT_FAILURE,
 			    "cannot watch %s: %s",
 			    front->port[i].listener->text, strerror(errno));
@@ -214,7 +215,7 @@ front_admit(struct conn *conn, const char *bytes, size_t len)
 		return;
 	}
 	if (conn->tls ? bytes[0] == TLS_HANDSHAKE :
-	    head_scan(&head, bytes, len, &rest->limits)) {
+			head_scan(&head, bytes, len, &rest->limits)) {
 		deadline_del(&conn->deadline);
 		loop_io_del(rest->loop, &conn->io);
 		if (http_add(conn) == -1)
@@ -293,7 +294,7 @@ front_accepted(struct port *port, int fd, const struct sockaddr *addr,
 	if (front_peek(conn))
 		return;
 	if (loop_io_add(rest->loop, &conn->io, fd, LOOP_READ, front_readable,
-	    conn) == -1) {
+		conn) == -1) {
 		front_close(conn);
 		return;
 	}
@@ -306,9 +307,19 @@ static bool
 accept_error_passes(int error)
 {
 	static const int passing[] = {
-		EAGAIN, EINTR, ECONNABORTED, EPROTO, EPERM, ENETDOWN,
-		ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP,
-		ENETUNREACH, ETIMEDOUT,
+		EAGAIN,
+		EINTR,
+		ECONNABORTED,
+		EPROTO,
+		EPERM,
+		ENETDOWN,
+		ENOPROTOOPT,
+		EHOSTDOWN,
+		ENONET,
+		EHOSTUNREACH,
+		EOPNOTSUPP,
+		ENETUNREACH,
+		ETIMEDOUT,
 	};
 
 	for (size_t i = 0; i < sizeof(passing) / sizeof(*passing); i++)
@@ -326,8 +337,8 @@ front_accept_failed(struct rest *rest, int error)
 		return;
 	if (!front->out_of_fds)
 		log_warning("cannot accept connections: %s; trying again "
-		    "every %d ms", strerror(error),
-		    (int)(FRONT_PAUSE_NS / NS_PER_MS));
+			    "every %d ms",
+		    strerror(error), (int)(FRONT_PAUSE_NS / NS_PER_MS));
 	front->out_of_fds = true;
 	front_watch(rest, false);
 	loop_timer_set(rest->loop, &front->look,
@@ -384,7 +395,7 @@ front_start(struct rest *rest, struct why *why)
 		port->rest = rest;
 		port->listener = &spec->listener[i];
 		if (loop_io_add(rest->loop, &port->io, port->listener->fd,
-		    LOOP_READ | LOOP_EXCLUSIVE, front_accept, port) == -1)
+			LOOP_READ | LOOP_EXCLUSIVE, front_accept, port) == -1)
 			return why_set(why, "cannot watch %s: %s",
 			    port->listener->text, strerror(errno));
 		front->ports++;

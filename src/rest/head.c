@@ -14,23 +14,21 @@
 
 #define METHOD_MAX 32
 
-/* 1: tchar of RFC 9110, 5.6.2 */
-static const unsigned char is_token[256] = {
-	['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1, ['&'] = 1, ['\''] = 1,
-	['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1, ['^'] = 1, ['_'] = 1,
-	['`'] = 1, ['|'] = 1, ['~'] = 1,
-	['0'] = 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-	['A'] = 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-	1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-	['a'] = 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-	1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-};
+/* tchar of RFC 9110, 5.6.2 */
+static bool
+is_token(unsigned char c)
+{
+	unsigned char lower = c | 0x20;
+
+	return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') ||
+	    c == '-' || (c != '\0' && strchr("!#$%&'*+.^_`|~", c) != NULL);
+}
 
 static bool
 token_ok(const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		if (!is_token[(unsigned char)text[i]])
+		if (!is_token((unsigned char)text[i]))
 			return false;
 	return len > 0;
 }
@@ -41,14 +39,39 @@ is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-/* No control bytes but tabs. */
+static bool
+is_control(unsigned char c)
+{
+	return c < 0x20 || c == 0x7f;
+}
+
+/* Is one of eight bytes a control byte? It may say so of a byte that follows
+ * one that is. */
+static bool
+has_control(uint64_t bytes)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint64_t del = bytes ^ ones * 0x7f;
+
+	return (((bytes - ones * 0x20) & ~bytes) | ((del - ones) & ~del)) &
+	    ones * 0x80;
+}
+
+/* No control bytes but tabs. Eight at a time, as most of a head is this. */
 static bool
 value_ok(const char *value, size_t len)
 {
-	const unsigned char *p = (const unsigned char *)value;
+	uint64_t eight;
+	size_t i;
 
-	for (size_t i = 0; i < len; i++)
-		if ((p[i] < 0x20 && p[i] != '\t') || p[i] == 0x7f)
+	for (; len >= sizeof(eight); len -= sizeof(eight)) {
+		memcpy(&eight, value, sizeof(eight));
+		if (has_control(eight))
+			break;
+		value += sizeof(eight);
+	}
+	for (i = 0; i < len; i++)
+		if (is_control((unsigned char)value[i]) && value[i] != '\t')
 			return false;
 	return true;
 }
@@ -119,7 +142,8 @@ head_target(struct head *head, const char *target, size_t len,
 		head_bad(head, 400, "the request line has no target");
 	for (size_t i = 0; i < len; i++) {
 		if (p[i] <= ' ' || p[i] == 0x7f) {
-			head_bad(head, 400, "the request target has a space "
+			head_bad(head, 400,
+			    "the request target has a space "
 			    "or a control byte in it");
 			return;
 		}
@@ -207,9 +231,10 @@ field_note(struct head *head, const char *name, size_t name_len,
 			field_expect(head, value, trimmed);
 		break;
 	case 10:
-		if (equals(name, 10, "Connection") &&
-		    list_has(value, trimmed, "close"))
-			head->close = true;
+		if (!equals(name, 10, "Connection"))
+			break;
+		head->close |= list_has(value, trimmed, "close");
+		head->keep |= list_has(value, trimmed, "keep-alive");
 		break;
 	case 11:
 		if (equals(name, 11, "traceparent"))
@@ -244,7 +269,8 @@ head_field(struct head *head, const char *name, size_t name_len,
     const char *value, size_t value_len)
 {
 	if (!token_ok(name, name_len)) {
-		head_bad(head, 400, "the name of a header field is not a token");
+		head_bad(head, 400,
+		    "the name of a header field is not a token");
 		return;
 	}
 	if (!value_ok(value, value_len)) {
@@ -258,7 +284,8 @@ void
 head_finish(struct head *head, unsigned minor)
 {
 	if (head->chunked && head->length != -1)
-		head_bad(head, 400, "there are both Content-Length and "
+		head_bad(head, 400,
+		    "there are both Content-Length and "
 		    "Transfer-Encoding");
 	if (head->chunked && minor == 0)
 		head_bad(head, 400, "HTTP/1.0 has no Transfer-Encoding");
@@ -316,10 +343,11 @@ static void
 scan_version(struct head *head, const char *version, size_t len,
     unsigned *minor)
 {
-	if (len != 8 || memcmp(version, "HTTP/", 5) != 0 ||
-	    version[5] < '0' || version[5] > '9' || version[6] != '.' ||
-	    version[7] < '0' || version[7] > '9') {
-		head_bad(head, 400, "the request line is not METHOD TARGET "
+	if (len != 8 || memcmp(version, "HTTP/", 5) != 0 || version[5] < '0' ||
+	    version[5] > '9' || version[6] != '.' || version[7] < '0' ||
+	    version[7] > '9') {
+		head_bad(head, 400,
+		    "the request line is not METHOD TARGET "
 		    "HTTP/1.1");
 		return;
 	}
@@ -335,10 +363,11 @@ scan_request_line(struct scan *scan, const char *line, size_t len,
 	const char *first = memchr(line, ' ', len);
 	const char *last = memrchr(line, ' ', len);
 
-	head_method(scan->head, line, first != NULL ? (size_t)(first - line) :
-	    len);
+	head_method(scan->head, line,
+	    first != NULL ? (size_t)(first - line) : len);
 	if (first == NULL || first == last) {
-		head_bad(scan->head, 400, "the request line is not METHOD "
+		head_bad(scan->head, 400,
+		    "the request line is not METHOD "
 		    "TARGET HTTP/1.1");
 		return;
 	}
@@ -372,8 +401,10 @@ bool
 head_scan(struct head *head, const char *bytes, size_t len,
     const struct head_limits *limits)
 {
-	struct scan scan = { .head = head, .limits = limits, .at = bytes,
-	    .end = bytes + len };
+	struct scan scan = { .head = head,
+		.limits = limits,
+		.at = bytes,
+		.end = bytes + len };
 	const char *line, *fields;
 	unsigned minor = 1;
 	size_t n;
@@ -389,8 +420,8 @@ head_scan(struct head *head, const char *bytes, size_t len,
 	}
 	scan_request_line(&scan, line, n, &minor);
 	fields = scan.at;
-	while (head->status == 0 && (line = scan_line(&scan, &n)) != NULL &&
-	    n > 0)
+	while (
+	    head->status == 0 && (line = scan_line(&scan, &n)) != NULL && n > 0)
 		scan_field(head, line, n);
 	if ((size_t)(scan.at - fields) + (line == NULL ? n : 0) >
 	    limits->max_header)

@@ -26,7 +26,7 @@ struct head {
 	int64_t length;		/* Content-Length, -1 without */
 	bool chunked;
 	bool expect;		/* "100-continue" */
-	bool close;		/* the client wants the connection closed */
+	bool close, keep;	/* what Connection says */
 	unsigned hosts;
 	/* The values of fields, where there; only as long as the fields are. */
 	const char *type, *coding, *id, *traceparent;

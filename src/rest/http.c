@@ -32,7 +32,7 @@ struct http {
 	struct rest *rest;
 	struct engine *plain, *tls;
 	struct patience patience;
-	unsigned pages;		/* sent by the library, not yet closed */
+	unsigned pages; /* sent by the library, not yet closed */
 	bool stopping;
 };
 
@@ -110,27 +110,16 @@ http_follow(struct conn *conn, enum exchange_next next)
 	return -1;
 }
 
-static enum exchange_next
-http_head(struct conn *conn, const char *method, const char *path,
-    const char *version)
-{
-	size_t head = engine_fields(conn, version, &conn->ex.head);
-	/* METHOD SP TARGET SP VERSION CR LF */
-	size_t line = strlen(method) + conn->ex.target_len +
-	    strlen(version) + 4;
-
-	return exchange_head(conn, method, path, (unsigned)(version[7] - '0'),
-	    head > line ? head - line : 0);
-}
-
 int
 http_on_request(struct conn *conn, const char *method, const char *path,
     const char *version, const char *part, size_t len)
 {
 	if (conn->phase == CONN_HEAD) {
 		conn->phase = CONN_BODY;
+		len = engine_fields(conn, method, path, version);
 		return http_follow(conn,
-		    http_head(conn, method, path, version));
+		    exchange_head(conn, method, path,
+			(unsigned)(version[7] - '0'), len));
 	}
 	if (conn->phase != CONN_BODY)
 		return -1;
@@ -170,8 +159,7 @@ http_on_completed(struct conn *conn, enum http_end end)
 	if (end != HTTP_END_WHOLE)
 		conn->last = true;
 	conn->phase = CONN_IDLE;
-	deadline_add(&rest->http->patience.idle, &conn->deadline,
-	    rest->now_ns);
+	deadline_add(&rest->http->patience.idle, &conn->deadline, rest->now_ns);
 }
 
 void
@@ -183,7 +171,7 @@ http_on_closed(struct conn *conn)
 	deadline_del(&conn->deadline);
 	if (!http->stopping && conn_was_garbage(conn)) {
 		if (http->pages > 0)
-			http->pages--;	/* it was told so, if not by us */
+			http->pages--; /* it was told so, if not by us */
 		else
 			front_say(conn, 400, "this is no request line", false);
 		conn->linger = true;

@@ -3,8 +3,8 @@
  * linger - sees connections off.
  *
  * Called by front, for those that it answers itself and for those that the HTTP
- * library has closed. Bounded in every way: how long, how much, how many; beyond
- * that a client is cut off, whatever it misses.
+ * library has closed. Bounded in every way: how long, how much, how many;
+ * beyond that a client is cut off, whatever it misses.
  */
 #include "rest/linger.h"
 
@@ -70,7 +70,7 @@ linger_add(struct conn *conn)
 	if (linger->count >= LINGER_MAX)
 		linger_end(conn_of(deadline_first(&linger->list)));
 	if (loop_io_add(rest->loop, &conn->io, conn->fd, LOOP_READ,
-	    linger_readable, conn) == -1)
+		linger_readable, conn) == -1)
 		return -1;
 	conn->phase = CONN_LINGER;
 	linger->count++;

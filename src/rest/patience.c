@@ -6,10 +6,10 @@
  * kept by time of our own loop, while this worker may have been in a handler
  * when the bytes came; so a request whose bytes lie unread gets a moment more.
  *
- * The first byte of a later request on a connection is not seen by us, but by the
- * library, which tells when a request line is whole. A part of one is noticed
- * when the connection seems to have been idle for long enough, and gets the
- * time of a request from there.
+ * The first byte of a later request on a connection is not seen by us, but by
+ * the library, which tells when a request line is whole. A part of one is
+ * noticed when the connection seems to have been idle for long enough, and gets
+ * the time of a request from there.
  *
  * A connection is closed by shutting its socket down, one way or both; the
  * library sees the end and does the rest.
@@ -34,18 +34,30 @@
  * While draining, how long a connection may be silent before it is closed. A
  * client that is busy sends its next request well within it, is answered with
  * "Connection: close" and comes back elsewhere; for the others nobody can tell
- * when their next would have come, and it is theirs to try again (RFC 9112, 9.5).
+ * when their next would have come, and it is theirs to try again (RFC 9112,
+ * 9.5).
  */
 #define GRACE_NS NS_PER_S
 /* More idle connections than this are not asked whose a bad request may be. */
 #define SUSPECTS_MAX 32
 
+static void
+dead_expired(struct deadline *deadline, int64_t now_ns)
+{
+	struct conn *conn = conn_of(deadline);
+
+	(void)now_ns;
+	shutdown(conn->fd, SHUT_RDWR);
+	/* Where the library is stuck it does not look at the socket. */
+	engine_timeout(conn, 1);
+}
+
 void
 patience_refuse(struct conn *conn, int status, const char *detail)
 {
 	if (conn->tls) {
-		shutdown(conn->fd, SHUT_RDWR);
 		conn->phase = CONN_DEAD;
+		dead_expired(&conn->deadline, 0);
 		return;
 	}
 	if (conn->open) {
@@ -56,7 +68,7 @@ patience_refuse(struct conn *conn, int status, const char *detail)
 		conn->last = conn->linger = true;
 		conn->phase = CONN_DEAD;
 	}
-	/* No reset can follow what is said, and the library's own word fails. */
+	/* Now no word of the library's can follow. */
 	shutdown(conn->fd, SHUT_WR);
 	deadline_add(&http_patience(conn->rest)->dead, &conn->deadline,
 	    clock_now_ns());
@@ -108,15 +120,8 @@ sending_expired(struct deadline *deadline, int64_t now_ns)
 
 	(void)now_ns;
 	conn->slow = true;
-	engine_timeout(conn, (unsigned)problem_seconds(
-	    conn->rest->conf->rest.send_timeout));
-}
-
-static void
-dead_expired(struct deadline *deadline, int64_t now_ns)
-{
-	(void)now_ns;
-	shutdown(conn_of(deadline)->fd, SHUT_RDWR);
+	engine_timeout(conn,
+	    (unsigned)problem_seconds(conn->rest->conf->rest.send_timeout));
 }
 
 void
@@ -132,8 +137,7 @@ patience_init(struct patience *patience, struct rest *rest)
 	    idle_expired);
 	deadline_list_init(&patience->sending, rest->loop, SLOW_NS,
 	    sending_expired);
-	deadline_list_init(&patience->dead, rest->loop, DEAD_NS,
-	    dead_expired);
+	deadline_list_init(&patience->dead, rest->loop, DEAD_NS, dead_expired);
 }
 
 void
@@ -155,9 +159,9 @@ patience_drain(struct patience *patience)
 
 /* ---- whose is it? */
 
-/* Can a request in this phase be what the library gives this status? */
+/* Can the request on this connection be what the library gives this status? */
 static bool
-phase_fits(const struct conn *conn, int status)
+is_suspect(const struct conn *conn, int status)
 {
 	switch (status) {
 	case 414:
@@ -176,7 +180,8 @@ struct conn *
 patience_suspect(const struct patience *patience, int status, int64_t now_ns)
 {
 	const struct deadline_list *const begun[] = {
-		&patience->receiving, &patience->overtime,
+		&patience->receiving,
+		&patience->overtime,
 	};
 	struct conn *conn, *found = NULL;
 	struct deadline *d;
@@ -184,9 +189,9 @@ patience_suspect(const struct patience *patience, int status, int64_t now_ns)
 
 	for (int i = 0; i < 2; i++) {
 		for (d = begun[i]->ends.next; d != &begun[i]->ends;
-		    d = d->next) {
+		     d = d->next) {
 			conn = conn_of(d);
-			if (conn->tls || !phase_fits(conn, status))
+			if (conn->tls || !is_suspect(conn, status))
 				continue;
 			if (found != NULL)
 				return NULL;
@@ -194,13 +199,16 @@ patience_suspect(const struct patience *patience, int status, int64_t now_ns)
 		}
 	}
 	for (d = patience->idle.ends.prev; d != &patience->idle.ends;
-	    d = d->prev) {
+	     d = d->prev) {
 		conn = conn_of(d);
-		if (conn->tls || !phase_fits(conn, status))
+		if (conn->tls || !is_suspect(conn, status))
 			continue;
 		if (++asked > SUSPECTS_MAX)
 			return NULL;
 		if (conn->tcp && !conn_has_begun(conn, now_ns))
+			continue;
+		/* What is not too long was read to its end. */
+		if (status != 414 && conn_has_unread(conn))
 			continue;
 		if (found != NULL)
 			return NULL;

@@ -4,8 +4,8 @@
  *
  *   receiving  first byte to last of a request     408 after receive_timeout
  *   idle       between two requests                closed after idle_timeout
- *   sending    to take its answer                  the library cuts it off after
- *                                                  send_timeout without a byte
+ *   sending    to take its answer                  cut off after send_timeout
+ *                                                  without a byte
  *   dead       to close, once it was told 408      closed
  *
  * For connections that the HTTP library has; front keeps its own.

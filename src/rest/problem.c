@@ -131,12 +131,12 @@ problem_answer(const struct problem *problem, bool head, size_t *len)
 		snprintf(retry, sizeof(retry), "Retry-After: %lld\r\n",
 		    (long long)problem_seconds(problem->retry_after_ns));
 	answer = mem_printf("HTTP/1.1 %d %s\r\n"
-	    "Date: %s\r\n"
-	    "Connection: close\r\n"
-	    "Content-Type: " PROBLEM_TYPE "\r\n"
-	    "Content-Length: %zu\r\n"
-	    "X-Request-Id: %s\r\n"
-	    "%s\r\n%s",
+			    "Date: %s\r\n"
+			    "Connection: close\r\n"
+			    "Content-Type: " PROBLEM_TYPE "\r\n"
+			    "Content-Length: %zu\r\n"
+			    "X-Request-Id: %s\r\n"
+			    "%s\r\n%s",
 	    problem->status, problem_title(problem->status), date, body_len,
 	    problem->id != NULL ? problem->id : "-", retry, head ? "" : body);
 	free(body);
@@ -148,8 +148,8 @@ problem_answer(const struct problem *problem, bool head, size_t *len)
 
 struct guard_text {
 	char *text;
-	char *in_header;	/* ID_LEN bytes */
-	char *in_body;		/* ID_LEN bytes and a quote; NULL for HEAD */
+	char *in_header; /* ID_LEN bytes */
+	char *in_body;	 /* ID_LEN bytes and a quote; NULL for HEAD */
 };
 
 struct guard {
@@ -163,16 +163,17 @@ guard_text_init(struct guard_text *guard, int status, const char *detail,
 {
 	static const char blank[ID_LEN + 1] =
 	    "                                                                ";
-	char *body = mem_printf("{\"type\":\"about:blank\",\"title\":\"%s\","
-	    "\"status\":%d,\"detail\":\"%s\",\"request_id\":\"%s }",
-	    problem_title(status), status, detail, blank);
+	char *body =
+	    mem_printf("{\"type\":\"about:blank\",\"title\":\"%s\","
+		       "\"status\":%d,\"detail\":\"%s\",\"request_id\":\"%s }",
+		problem_title(status), status, detail, blank);
 
 	guard->text = mem_printf("HTTP/1.1 %d %s\r\n"
-	    "Connection: close\r\n"
-	    "Content-Type: " PROBLEM_TYPE "\r\n"
-	    "Content-Length: %zu\r\n"
-	    "X-Request-Id: %s\r\n"
-	    "\r\n%s",
+				 "Connection: close\r\n"
+				 "Content-Type: " PROBLEM_TYPE "\r\n"
+				 "Content-Length: %zu\r\n"
+				 "X-Request-Id: %s\r\n"
+				 "\r\n%s",
 	    status, problem_title(status), strlen(body), blank,
 	    head ? "" : body);
 	guard->in_header = strstr(guard->text, "X-Request-Id: ") + 14;
@@ -188,8 +189,8 @@ guard_new(void)
 	struct guard *guard = mem_alloc(sizeof(*guard));
 
 	for (int head = 0; head < 2; head++) {
-		guard_text_init(&guard->crash[head], 502,
-		    "the handler crashed", head);
+		guard_text_init(&guard->crash[head], 502, "the handler crashed",
+		    head);
 		guard_text_init(&guard->overrun[head], 504,
 		    "the handler did not finish in time", head);
 	}

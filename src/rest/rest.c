@@ -7,8 +7,8 @@
  *
  * A drain loses no request. Listeners stay with the master, so what waits to be
  * accepted is another worker's. Who is in the middle of a request gets its
- * answer, with "Connection: close"; who has just had one, or has just connected,
- * may bring one more within a second and gets the same.
+ * answer, with "Connection: close"; who has just had one, or has just
+ * connected, may bring one more within a second and gets the same.
  */
 #include <stdlib.h>
 
@@ -38,15 +38,17 @@ rest_routes(const struct conf *conf, const struct module_registry *modules,
 			.pattern = c->path,
 			.handler = module_find(modules, c->handler, &reason),
 			.handler_name = c->handler,
-			.timeout_ns = c->timeout > 0 ? c->timeout :
-			    conf->rest.request_timeout,
-			.max_body = c->max_body > 0 ? c->max_body :
-			    conf->rest.max_body,
+			.timeout_ns = c->timeout,
+			.max_body = c->max_body,
 			.json = c->input == CONF_INPUT_JSON,
 			.file = c->file,
 			.line = c->line,
 		};
 
+		if (route.timeout_ns == 0)
+			route.timeout_ns = conf->rest.request_timeout;
+		if (route.max_body == 0)
+			route.max_body = conf->rest.max_body;
 		if (route.handler != NULL &&
 		    route_add(table, c->method, &route, &reason) == 0)
 			continue;

@@ -46,7 +46,7 @@ struct rest {
 	struct lingerers *linger;
 	struct ctldoor *calls;	/* the calls of broodctl */
 	struct head_limits limits;
-	struct call_result result;	/* of the call whose reply is being made */
+	struct call_result result;	/* of the call being answered */
 	bool draining, stopping;
 	/* a moment of this round of the loop, good enough to age things by */
 	int64_t now_ns;
@@ -82,7 +82,7 @@ struct exchange {
 	/* the body so far; a NUL follows it */
 	char *body;
 	size_t body_len, body_size, max_body;
-	bool decided;			/* the reply stands, the body is dropped */
+	bool decided;			/* the reply stands, drop the body */
 	size_t dropped;
 	struct kept *kept;
 	struct reply reply;

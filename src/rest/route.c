@@ -21,25 +21,27 @@
 
 #include "base/mem.h"
 #include "base/why.h"
+#include "rest/pattern.h"
 #include "rest/uri.h"
 
 static const char *const methods[] = {
-	"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
+	"GET",
+	"HEAD",
+	"POST",
+	"PUT",
+	"PATCH",
+	"DELETE",
+	"OPTIONS",
 };
 enum { METHOD_GET, METHOD_HEAD, METHOD_OPTIONS = 6, METHODS = 7 };
 
 /* Methods that everybody has heard of and no route can have (RFC 9110, 9.1). */
 static const char *const refused[] = { "CONNECT", "TRACE" };
 
-struct segment {
-	const char *text;
-	size_t len;
-};
-
 struct node {
 	char *literal;
 	size_t len;
-	struct node **child;	/* by segment_compare() */
+	struct node **child; /* by segment_compare() */
 	size_t children;
 	struct node *param;
 	struct route *route[METHODS];
@@ -47,7 +49,7 @@ struct node {
 
 struct route_table {
 	struct node root;
-	unsigned all;		/* methods of any route: "OPTIONS *" */
+	unsigned all; /* methods of any route: "OPTIONS *" */
 };
 
 static int
@@ -163,103 +165,7 @@ route_table_free(struct route_table *table)
 	free(table);
 }
 
-/* ---- patterns */
-
-/* Splits what follows the first slash. Returns the number, or -1: too many. */
-static int
-path_split(const char *path, struct segment segment[ROUTE_SEGMENTS])
-{
-	int n = 0;
-
-	do {
-		if (n == ROUTE_SEGMENTS)
-			return -1;
-		path++;
-		segment[n].text = path;
-		segment[n].len = strcspn(path, "/");
-		path += segment[n].len;
-		n++;
-	} while (*path == '/');
-	return n;
-}
-
-static bool
-name_ok(const char *name, size_t len)
-{
-	return len > 0 && strspn(name, "abcdefghijklmnopqrstuvwxyz"
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") >= len;
-}
-
-static int
-segment_check(const struct segment *s, struct why *why)
-{
-	int len = (int)s->len;
-
-	if (s->text[0] == '{') {
-		if (s->text[len - 1] != '}' || !name_ok(s->text + 1,
-		    s->len - 2))
-			return why_set(why, "\"%.*s\" is no parameter: write "
-			    "{name} with letters, digits, - and _", len,
-			    s->text);
-		return 0;
-	}
-	if (memchr(s->text, '{', s->len) || memchr(s->text, '}', s->len))
-		return why_set(why, "a parameter is a whole segment, which "
-		    "\"%.*s\" is not", len, s->text);
-	if (memchr(s->text, '%', s->len) || memchr(s->text, '?', s->len) ||
-	    memchr(s->text, '#', s->len))
-		return why_set(why, "\"%.*s\" has a %%, ? or #, which cannot "
-		    "match: write paths decoded and without a query", len,
-		    s->text);
-	return 0;
-}
-
-static bool
-name_seen(const struct segment *segment, int i)
-{
-	for (int j = 0; j < i; j++)
-		if (segment[j].text[0] == '{' &&
-		    segment[j].len == segment[i].len &&
-		    memcmp(segment[j].text, segment[i].text,
-		    segment[i].len) == 0)
-			return true;
-	return false;
-}
-
-/* Checks the pattern and splits it; returns the number of segments or -1. */
-static int
-pattern_split(const char *pattern, struct segment segment[ROUTE_SEGMENTS],
-    struct why *why)
-{
-	bool encoded;
-	int n;
-
-	if (pattern[0] != '/')
-		return why_set(why, "the path \"%s\" does not begin with a "
-		    "slash", pattern);
-	if (!uri_path_ok(pattern, &encoded))
-		return why_set(why, "the path \"%s\" has spaces, control "
-		    "bytes or bytes that are not UTF-8", pattern);
-	n = path_split(pattern, segment);
-	if (n == -1)
-		return why_set(why, "the path has more than %d segments",
-		    ROUTE_SEGMENTS);
-	for (int i = 0; i < n; i++) {
-		if (segment[i].len == 0) {
-			if (i < n - 1)
-				return why_set(why, "the path \"%s\" has an "
-				    "empty segment", pattern);
-			continue;
-		}
-		if (segment_check(&segment[i], why) == -1)
-			return -1;
-		if (segment[i].text[0] == '{' && name_seen(segment, i))
-			return why_set(why, "the path names the parameter "
-			    "%.*s twice", (int)segment[i].len,
-			    segment[i].text);
-	}
-	return n;
-}
+/* ---- routes */
 
 /* "x", NUL, "y", NUL of "/{x}/a/{y}". */
 static void
@@ -288,19 +194,22 @@ route_add(struct route_table *table, const char *method,
 	int m = method_index(method), n;
 
 	if (m == -1)
-		return why_set(why, "no route can have the method \"%s\": "
+		return why_set(why,
+		    "no route can have the method \"%s\": "
 		    "there are GET, HEAD, POST, PUT, PATCH, DELETE and "
-		    "OPTIONS", method);
+		    "OPTIONS",
+		    method);
 	n = pattern_split(route->pattern, segment, why);
 	if (n == -1)
 		return -1;
 	for (int i = 0; i < n; i++)
 		node = node_add(node, &segment[i]);
 	if (node->route[m] != NULL)
-		return why_set(why, "%s %s would never be reached: %s in line "
-		    "%d of %s takes the same paths", method, route->pattern,
-		    node->route[m]->pattern, node->route[m]->line,
-		    node->route[m]->file);
+		return why_set(why,
+		    "%s %s would never be reached: %s in line "
+		    "%d of %s takes the same paths",
+		    method, route->pattern, node->route[m]->pattern,
+		    node->route[m]->line, node->route[m]->file);
 	copy = mem_alloc(sizeof(*copy));
 	*copy = *route;
 	route_take_names(copy, segment, n);
@@ -396,7 +305,7 @@ route_missing(const struct walk *walk, const char *method,
 		return ROUTE_NOT_FOUND;
 	match->allow = allow_implied(walk->allow);
 	return walk->method == METHOD_OPTIONS ? ROUTE_OPTIONS :
-	    ROUTE_NOT_ALLOWED;
+						ROUTE_NOT_ALLOWED;
 }
 
 enum route_result
@@ -405,7 +314,7 @@ route_find(const struct route_table *table, const char *method,
 {
 	struct segment segment[ROUTE_SEGMENTS];
 	struct walk walk = { .segment = segment,
-	    .method = method_index(method) };
+		.method = method_index(method) };
 	bool encoded;
 
 	match->route = NULL;
@@ -436,7 +345,7 @@ route_find(const struct route_table *table, const char *method,
 
 		match->value[i] = s->text;
 		if (encoded)
-			continue;	/* ends with a NUL already */
+			continue; /* ends with a NUL already */
 		memcpy(scratch, s->text, s->len);
 		scratch[s->len] = '\0';
 		match->value[i] = scratch;

@@ -3,9 +3,10 @@
  * route - which handler a method and a path lead to. Pure.
  *
  * A pattern is a path of literals and {parameters}, one segment each. At each
- * segment a literal is preferred to a parameter, but a route that fits is always
- * found: "/a/{x}/c" and "/a/b/d" both work, and so do GET "/a/{x}" and POST
- * "/a/b" side by side. A trailing slash matters, and a parameter is never empty.
+ * segment a literal is preferred to a parameter, but a route that fits is
+ * always found: "/a/{x}/c" and "/a/b/d" both work, and so do GET "/a/{x}" and
+ * POST "/a/b" side by side. A trailing slash matters, and a parameter is never
+ * empty.
  */
 #ifndef REST_ROUTE_H
 #define REST_ROUTE_H
@@ -50,7 +51,7 @@ enum route_result {
 	ROUTE_FOUND,
 	ROUTE_OPTIONS,		/* nobody's route: answer with `allow` */
 	ROUTE_NOT_FOUND,
-	ROUTE_NOT_ALLOWED,	/* the path is there, the method is not: `allow` */
+	ROUTE_NOT_ALLOWED,	/* the method is not in `allow` */
 	ROUTE_UNKNOWN_METHOD,
 	ROUTE_BAD_PATH,		/* not a path, or its encoding is broken */
 };
@@ -63,7 +64,8 @@ struct route_match {
 
 /*
  * `path` is as it was sent, without the query; "*" is allowed with OPTIONS.
- * `scratch` has room for ROUTE_SCRATCH(strlen(path)) bytes; the values are in it.
+ * `scratch` has room for ROUTE_SCRATCH(strlen(path)) bytes; the values are in
+ * it.
  */
 #define ROUTE_SCRATCH(len) ((len) + ROUTE_SEGMENTS + 2)
 enum route_result route_find(const struct route_table *table,

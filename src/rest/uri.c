@@ -189,8 +189,8 @@ cookie_find(const char *header, const char *name, size_t *len)
 		    memcmp(header, name, name_len) == 0) {
 			header += name_len + 1;
 			n -= name_len + 1;
-			while (n > 0 && (header[n - 1] == ' ' ||
-			    header[n - 1] == '\t'))
+			while (n > 0 &&
+			    (header[n - 1] == ' ' || header[n - 1] == '\t'))
 				n--;
 			*len = n;
 			return header;

@@ -29,8 +29,9 @@ bool uri_path_ok(const char *path, bool *encoded);
 const char *uri_target_path(const char *target);
 
 /*
- * A decoded query: name, NUL, value, NUL, and so on, `len` bytes. query_decode()
- * needs room for QUERY_ROOM(len) bytes and returns the length, or -1.
+ * A decoded query: name, NUL, value, NUL, and so on, `len` bytes.
+ * query_decode() needs room for QUERY_ROOM(len) bytes and returns the length,
+ * or -1.
  */
 #define QUERY_ROOM(len) (2 * (len) + 2)
 ssize_t query_decode(char *dst, const char *src, size_t len);

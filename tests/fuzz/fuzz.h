@@ -17,13 +17,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define FUZZ_REQUIRE(condition)                                           \
-	do {                                                              \
-		if (!(condition)) {                                       \
-			fprintf(stderr, "%s:%d: does not hold: %s\n",     \
-			    __FILE__, __LINE__, #condition);              \
-			abort();                                          \
-		}                                                         \
+#define FUZZ_REQUIRE(condition) \
+	do { \
+		if (!(condition)) { \
+			fprintf(stderr, "%s:%d: does not hold: %s\n", \
+			    __FILE__, __LINE__, #condition); \
+			abort(); \
+		} \
 	} while (0)
 
 /* The bytes up to the first NUL in an allocation of just their size, to free. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * test_chaos - everything at once, in an order that nobody would think of but
- * that is the same in each run (CHAOS_SEED=N tries another one): kills, hangs, crashes, reloads, scaling and
- * garbage under load. The master has to come out of it with a service that
- * works, and with tables that agree with the kernel's.
+ * that is the same in each run (CHAOS_SEED=N tries another one): kills, hangs,
+ * crashes, reloads, scaling and garbage under load. The master has to come out
+ * of it with a service that works, and tables that agree with the kernel's.
  */
 #include <check.h>
 #include <signal.h>

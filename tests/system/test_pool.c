@@ -184,6 +184,32 @@ START_TEST(max_lifetime)
 }
 END_TEST
 
+/* The only worker is due, but what is to replace it does not come up: it serves
+ * on, for as long as that takes. */
+START_TEST(replacement_comes_first)
+{
+	struct daemon d;
+	char *hang;
+	pid_t first;
+
+	daemon_start(&d, &(struct daemon_conf){ .rest = "max_requests = 3;",
+	    .service = "start_timeout = 60.0; stop_timeout = 0.1;"
+	    "kill_grace = 0.05;",
+	    .workers = "start = 1; min_spare = 0; max_spare = 1; max = 1;",
+	    .modules = MODULE_GATE_WITH("hang_if = \"$DIR/hang\";"),
+	    .routes = ROUTES_GATE });
+	hang = text_format("%s/hang", d.dir);
+	text_write(hang, "");
+	first = gate_who(&d);
+	for (int i = 0; i < 30; i++)
+		ck_assert_int_eq(gate_who(&d), first);
+	ctl_require_pool(&d, "rest", "starting", 1, 1);
+	ck_assert_int_eq(gate_who(&d), first);
+	free(hang);
+	daemon_stop(&d);
+}
+END_TEST
+
 /* No process serves for long, and still nobody is turned away. */
 START_TEST(hardly_a_request_a_process)
 {
@@ -213,6 +239,7 @@ main(void)
 		CASE(scaled_by_hand),
 		CASE(max_requests),
 		CASE(max_lifetime),
+		CASE(replacement_comes_first),
 		CASE(hardly_a_request_a_process),
 	};
 

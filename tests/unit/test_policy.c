@@ -66,6 +66,17 @@ START_TEST(waits_for_grow_delay)
 }
 END_TEST
 
+/* A pool that keeps dying is short of spare ones for quite another reason. */
+START_TEST(missing_ones_are_no_reason_to_grow)
+{
+	ask(0, 0, 0, 0, 0, -1);
+	ask(1000, 0, 0, 0, 0, -1);
+	ask(2000, 3, 1, 0, 0, -1);
+	ck_assert_int_eq(decision.target, 4);
+	ck_assert_str_eq(decision.why, "");
+}
+END_TEST
+
 START_TEST(forgets_a_short_shortage)
 {
 	ask(0, 4, 0, 1, 1, -1);
@@ -219,7 +230,7 @@ START_TEST(random_walk)
 	int64_t now = 0;
 
 	srand48(4711);
-	for (int i = 0; i < 200000; i++) {
+	for (int i = 0; i < 40000; i++) {
 		int live = policy.target;
 		int starting = (int)(lrand48() % 4) ? 0 : live / 3;
 		int spare = live - starting > 0 ?
@@ -256,6 +267,7 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, starts_with_start);
 	tcase_add_test(tc, waits_for_grow_delay);
+	tcase_add_test(tc, missing_ones_are_no_reason_to_grow);
 	tcase_add_test(tc, forgets_a_short_shortage);
 	tcase_add_test(tc, doubles_each_batch);
 	tcase_add_test(tc, quiet_moment_resets_the_batch);

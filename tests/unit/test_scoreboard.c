@@ -107,6 +107,11 @@ START_TEST(rings_for_an_earlier_deadline_only)
 	call.deadline_ns = 999;
 	ck_assert(slot_call_begin(&board, slot, &call));
 	ck_assert_int_eq(pool->deadline_known_ns, 999);
+	/* the master has seen a later one: what was told stays */
+	ck_assert(!board_tell_deadline(&board, ROLE_REST, 1000));
+	ck_assert_int_eq(pool->deadline_known_ns, 999);
+	ck_assert(board_tell_deadline(&board, ROLE_REST, 998));
+	ck_assert_int_eq(pool->deadline_known_ns, 998);
 	slot_call_end(slot, false, 5);
 	ck_assert_int_eq(slot->calls, 3);
 	ck_assert_int_eq(slot->errors, 1);
@@ -140,6 +145,9 @@ START_TEST(snapshot_of_nonsense_is_clean)
 
 	memset(slot, 0xff, sizeof *slot);
 	slot_snapshot(slot, &shot);
+	ck_assert_int_ge(shot.call.started_ns, 0);
+	ck_assert_int_ge(shot.call.deadline_ns, 0);
+	ck_assert_int_ge(shot.heartbeat_ns, 0);
 	ck_assert_int_eq(strlen(shot.call.path), sizeof shot.call.path - 1);
 	for (const char *p = shot.last_error; *p; p++)
 		ck_assert_int_eq(*p, '?');
