@@ -199,7 +199,7 @@ void pool_unhold(struct pool *pool);
 
 /* --- watch.c */
 void watch_init(struct master *master);
-/* A new heartbeat_timeout: it decides when the heartbeats are looked at next. */
+/* A new heartbeat_timeout decides when heartbeats are looked at next. */
 void watch_configure(struct master *master);
 /* A child rang: look at spare counts and deadlines. */
 void watch_look(struct master *master);
