@@ -23,6 +23,9 @@ char *mem_printf(const char *format, ...)
 /* NULL with ENOMEM when there is none; not zeroed. */
 void *mem_try_alloc(size_t size);
 
+/* Gives what is free back to the system; worth its price after a peak only. */
+void mem_trim(void);
+
 /* Copies at most size - 1 bytes and a NUL; returns dst. Never reads further. */
 char *mem_copy_string(char *dst, size_t size, const char *src);
 

@@ -59,8 +59,8 @@ child_ring(struct child *child)
 void
 child_set_spare(struct child *child, bool spare)
 {
-	if (board_set_spare(child->board, child->spec.role_id,
-	    child->spec.slot, spare && !child->draining))
+	if (board_set_spare(child->board, child->spec.role_id, child->spec.slot,
+		spare && !child->draining))
 		child_ring(child);
 }
 
@@ -110,11 +110,24 @@ child_on_term(void *ctx, const siginfo_t *info)
 	child_drain(ctx);
 }
 
+/* A quiet worker gives back what its last busy time has left in the heap. */
+static void
+child_tidy(struct child *child)
+{
+	uint64_t calls = child->slot->calls;
+
+	if (child->slot->connections > 0 || calls == child->tidied_at_calls)
+		return;
+	child->tidied_at_calls = calls;
+	mem_trim();
+}
+
 static void
 child_on_heartbeat(void *ctx)
 {
 	struct child *child = ctx;
 
+	child_tidy(child);
 	child->slot->heartbeat_ns = loop_now(&child->loop);
 	loop_timer_set(&child->loop, &child->heartbeat,
 	    loop_now(&child->loop) + child->conf->service.heartbeat_interval);
@@ -143,7 +156,7 @@ child_on_message(struct child *child, enum msg_id id, int fd)
 			fd_close(&fd);
 		break;
 	default:
-		break;	/* chan_recv lets nothing else through */
+		break; /* chan_recv lets nothing else through */
 	}
 }
 
@@ -195,9 +208,8 @@ child_close_inherited(const struct child_spec *spec)
 static void
 child_reset_signals(void)
 {
-	static const int ignored[] = {
-		SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE
-	};
+	static const int ignored[] = { SIGINT, SIGQUIT, SIGHUP, SIGUSR1,
+		SIGUSR2, SIGPIPE };
 	sigset_t none;
 
 	for (int signo = 1; signo < SIGRTMIN; signo++)
@@ -243,7 +255,7 @@ child_start_loop(struct child *child)
 	if (loop_init(&child->loop) < 0 ||
 	    loop_signal_add(&child->loop, SIGTERM, child_on_term, child) < 0 ||
 	    loop_io_add(&child->loop, &child->chan, spec->chan_fd, LOOP_READ,
-	    child_on_chan, child) < 0)
+		child_on_chan, child) < 0)
 		child_fail(child, EXIT_FAILURE, "cannot start a loop: %s",
 		    strerror(errno));
 	loop_timer_init(&child->heartbeat, child_on_heartbeat, child);
@@ -258,8 +270,9 @@ child_start_loop(struct child *child)
 	if (child->requests_left == 0)
 		child->requests_left = 1;
 	if (child->conf->rest.max_lifetime > 0)
-		loop_timer_set(&child->loop, &child->lifetime, clock_now_ns() +
-		    child_jitter(child->conf->rest.max_lifetime));
+		loop_timer_set(&child->loop, &child->lifetime,
+		    clock_now_ns() +
+			child_jitter(child->conf->rest.max_lifetime));
 }
 
 void

@@ -61,6 +61,7 @@ struct child {
 	struct loop_io chan;
 	struct loop_timer heartbeat;
 	struct loop_timer lifetime;
+	uint64_t tidied_at_calls;	/* slot->calls when the heap was trimmed */
 	uint64_t requests_left;		/* UINT64_MAX: no limit */
 	bool drained;
 };

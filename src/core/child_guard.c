@@ -36,11 +36,17 @@ static struct {
 	volatile sig_atomic_t active;
 	volatile sig_atomic_t answered;
 	timer_t orphan_timer;
-	const void *program;	/* where broodd itself is loaded */
+	const void *program; /* where broodd itself is loaded */
 } guard = { .fd = -1 };
 
 static const int fatal_signals[] = {
-	SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS, SIGTRAP,
+	SIGSEGV,
+	SIGBUS,
+	SIGFPE,
+	SIGILL,
+	SIGABRT,
+	SIGSYS,
+	SIGTRAP,
 };
 
 /* The order to give up is for one call, and may come when it is over. */
@@ -59,7 +65,7 @@ guard_send(const char *text)
 	guard.answered = 1;
 	ssize_t n = send(guard.fd, text, strlen(text),
 	    MSG_DONTWAIT | MSG_NOSIGNAL);
-	(void)n;	/* a peer that takes no more has left */
+	(void)n; /* a peer that takes no more has left */
 }
 
 /* Appends "text" to the trace without stdio; cut at the end of the room. */
@@ -105,7 +111,8 @@ trace_write(struct slot_crash *crash)
 			continue;
 		}
 		/* the name of the program itself is where its title is now */
-		const char *name = info.dli_fbase == guard.program ? "broodd" :
+		const char *name = info.dli_fbase == guard.program ?
+		    "broodd" :
 		    info.dli_fname;
 		const char *base = strrchr(name, '/');
 		len = trace_add(crash->trace, len, size,
@@ -115,9 +122,10 @@ trace_write(struct slot_crash *crash)
 			len = trace_add(crash->trace, len, size,
 			    info.dli_sname);
 		len = trace_add(crash->trace, len, size, "+0x");
-		len = trace_add_hex(crash->trace, len, size, at -
-		    (uintptr_t)(info.dli_sname ? info.dli_saddr :
-		    info.dli_fbase));
+		len = trace_add_hex(crash->trace, len, size,
+		    at -
+			(uintptr_t)(info.dli_sname ? info.dli_saddr :
+						     info.dli_fbase));
 		len = trace_add(crash->trace, len, size, ")\n");
 	}
 	crash->depth = n;
@@ -130,8 +138,8 @@ on_fatal(int signo, siginfo_t *info, void *context)
 
 	(void)context;
 	if (guard.active)
-		guard_send(guard_overran() ? guard.overrun_text :
-		    guard.crash_text);
+		guard_send(
+		    guard_overran() ? guard.overrun_text : guard.crash_text);
 	if (!crash->signo) {
 		crash->address = (uintptr_t)info->si_addr;
 		/* said before the trace: walking a ruined stack may crash */
@@ -187,7 +195,7 @@ child_guard_init(struct slot *slot)
 	if (stack == MAP_FAILED)
 		return -1;
 	if (sigaltstack(&(stack_t){ .ss_sp = stack, .ss_size = GUARD_STACK },
-	    NULL) < 0)
+		NULL) < 0)
 		return -1;
 	guard.slot = slot;
 
@@ -200,7 +208,7 @@ child_guard_init(struct slot *slot)
 	sigfillset(&sa.sa_mask);
 	sa.sa_sigaction = on_fatal;
 	for (size_t i = 0; i < sizeof fatal_signals / sizeof *fatal_signals;
-	    i++)
+	     i++)
 		if (sigaction(fatal_signals[i], &sa, NULL) < 0)
 			return -1;
 
@@ -212,9 +220,8 @@ child_guard_init(struct slot *slot)
 	plain.sa_handler = on_orphan;
 	if (sigaction(CHILD_SIGNAL_ORPHAN, &plain, NULL) < 0)
 		return -1;
-	struct sigevent kill_me = {
-		.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL
-	};
+	struct sigevent kill_me = { .sigev_notify = SIGEV_SIGNAL,
+		.sigev_signo = SIGKILL };
 	if (timer_create(CLOCK_MONOTONIC, &kill_me, &guard.orphan_timer) < 0)
 		return -1;
 	return atexit(on_exit_call) ? -1 : 0;

@@ -40,16 +40,16 @@ board_create(struct board *board, unsigned slots)
 	size_t size = sizeof(struct board_header) + pools +
 	    slots * sizeof(struct slot);
 
-	int fd = memfd_create("brood-scoreboard", MFD_CLOEXEC |
-	    MFD_ALLOW_SEALING);
+	int fd = memfd_create("brood-scoreboard",
+	    MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -1;
 	char *base = MAP_FAILED;
 	/* a file that cannot shrink cannot turn a read into SIGBUS */
 	if (ftruncate(fd, (off_t)size) == 0 &&
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0)
-		base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
-		    fd, 0);
+		base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		    0);
 	int saved = errno;
 	close(fd);
 	errno = saved;
@@ -85,7 +85,7 @@ board_protect(struct board *board, enum role_id role, unsigned slot)
 	if (mprotect(board->header, board->size, PROT_READ) < 0)
 		return -1;
 	if (mprotect(&board->pool[role], sizeof(struct board_pool),
-	    PROT_READ | PROT_WRITE) < 0)
+		PROT_READ | PROT_WRITE) < 0)
 		return -1;
 	return mprotect(&board->slot[slot], sizeof(struct slot),
 	    PROT_READ | PROT_WRITE);
@@ -122,7 +122,7 @@ bitmap_put(_Atomic uint64_t *bits, unsigned slot, bool on)
 	_Atomic uint64_t *word = &bits[slot / 64];
 
 	uint64_t before = on ? atomic_fetch_or(word, bit) :
-	    atomic_fetch_and(word, ~bit);
+			       atomic_fetch_and(word, ~bit);
 	return ((before & bit) != 0) != on;
 }
 
@@ -151,16 +151,14 @@ board_set_spare(struct board *board, enum role_id role, unsigned slot,
 	if (!bitmap_put(pool->spare, slot, spare) || spare)
 		return false;
 	int n = board_count_spare(board, role), low = pool->low;
-	while (n < low &&
-	    !atomic_compare_exchange_weak(&pool->low, &low, n))
+	while (n < low && !atomic_compare_exchange_weak(&pool->low, &low, n))
 		;
 	return n < pool->min_spare && pool->armed == 1 &&
 	    atomic_exchange(&pool->armed, 0) == 1;
 }
 
 void
-board_set_full(struct board *board, enum role_id role, unsigned slot,
-    bool full)
+board_set_full(struct board *board, enum role_id role, unsigned slot, bool full)
 {
 	bitmap_put(board->pool[role].full, slot, full);
 }
@@ -180,7 +178,7 @@ board_tell_deadline(struct board *board, enum role_id role, int64_t at_ns)
 
 	while (at_ns < known)
 		if (atomic_compare_exchange_weak(&pool->deadline_known_ns,
-		    &known, at_ns))
+			&known, at_ns))
 			return true;
 	return false;
 }

@@ -136,7 +136,8 @@ cmd_reload(struct control_client *client, const char *const *arg)
 
 	(void)arg;
 	if (client->master->reload) {
-		say_failed(client, "a reload is under way; try again when it"
+		say_failed(client,
+		    "a reload is under way; try again when it"
 		    " is done");
 		return;
 	}
@@ -165,8 +166,10 @@ wait_scaled(struct control_client *client)
 		return;
 	}
 	if (pool->held) {
-		snprintf(text, sizeof text, "%d of %d ready; the pool is held:"
-		    " %s", count.live_ready, wanted, pool->held_reason);
+		snprintf(text, sizeof text,
+		    "%d of %d ready; the pool is held:"
+		    " %s",
+		    count.live_ready, wanted, pool->held_reason);
 		say_failed(client, text);
 		return;
 	}
@@ -183,8 +186,8 @@ wait_scaled(struct control_client *client)
 	if (count.live_ready != client->last) {
 		client->last = count.live_ready;
 		snprintf(text, sizeof text, "%d of %d ready%s",
-		    count.live_ready, wanted, all > wanted ? ", some draining"
-		    : "");
+		    count.live_ready, wanted,
+		    all > wanted ? ", some draining" : "");
 		control_event(client, text);
 	}
 }
@@ -202,15 +205,18 @@ cmd_scale(struct control_client *client, const char *const *arg)
 		errno = 0;
 		n = strtol(arg[1], &end, 10);
 		if (errno || end == arg[1] || *end || n < 0 || n > INT_MAX) {
-			snprintf(text, sizeof text, "'%.40s' is neither a"
-			    " number of processes nor 'auto'", arg[1]);
+			snprintf(text, sizeof text,
+			    "'%.40s' is neither a"
+			    " number of processes nor 'auto'",
+			    arg[1]);
 			control_answer(client, CMD_USAGE, text, NULL);
 			return;
 		}
 		if (n > pool->policy.limits.max) {
-			snprintf(text, sizeof text, "%ld is more than"
-			    " %s.workers.max (%d); raise it and reload", n,
-			    role_info[pool->role_id].name,
+			snprintf(text, sizeof text,
+			    "%ld is more than"
+			    " %s.workers.max (%d); raise it and reload",
+			    n, role_info[pool->role_id].name,
 			    pool->policy.limits.max);
 			say_failed(client, text);
 			return;
@@ -234,8 +240,8 @@ command_worker(struct master *master)
 
 	for (unsigned i = 0; i < master->slots_used; i++) {
 		struct member *m = &master->member[i];
-		if (m->state != MEMBER_READY || m->generation !=
-		    master->current->generation ||
+		if (m->state != MEMBER_READY ||
+		    m->generation != master->current->generation ||
 		    !master->roles[m->pool->role_id]->control)
 			continue;
 		if (master->board.slot[i].call.started_ns == 0)

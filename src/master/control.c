@@ -30,7 +30,7 @@
 struct control {
 	struct master *master;
 	struct loop_io listener;
-	struct loop_timer pause;	/* after EMFILE */
+	struct loop_timer pause; /* after EMFILE */
 	struct control_client *clients;
 	int n_clients;
 };
@@ -58,8 +58,8 @@ control_set_timeout(struct control_client *client)
 {
 	struct master *master = client->master;
 
-	loop_timer_set(&master->loop, &client->timeout, clock_now_ns() +
-	    master->current->conf->control.timeout);
+	loop_timer_set(&master->loop, &client->timeout,
+	    clock_now_ns() + master->current->conf->control.timeout);
 }
 
 /* Writes what the client takes. True when the client is no more. */
@@ -276,16 +276,17 @@ control_admit(struct control *control, int fd)
 	buf_init(&client->out, CONTROL_ANSWER_MAX);
 	loop_timer_init(&client->timeout, control_on_timeout, client);
 	if (loop_io_add(&master->loop, &client->io, fd, LOOP_READ,
-	    control_on_client, client) < 0) {
+		control_on_client, client) < 0) {
 		client->io.fd = -1;
 		control_client_free(client);
 		return;
 	}
 	control_set_timeout(client);
 	if (!control_peer_ok(fd, &uid)) {
-		snprintf(text, sizeof text, "permission denied for uid %u: this"
-		    " socket is for root and uid %u", (unsigned)uid,
-		    (unsigned)geteuid());
+		snprintf(text, sizeof text,
+		    "permission denied for uid %u: this"
+		    " socket is for root and uid %u",
+		    (unsigned)uid, (unsigned)geteuid());
 		log_warning("control: %s", text);
 	} else if (control->n_clients > conf->control.max_clients)
 		snprintf(text, sizeof text,
@@ -334,8 +335,10 @@ control_open(struct master *master, struct why *why)
 	const char *path = master->control_path;
 
 	if (strlen(path) >= sizeof un.sun_path)
-		return why_set(why, "control.socket %s is longer than %zu"
-		    " bytes", path, sizeof un.sun_path - 1);
+		return why_set(why,
+		    "control.socket %s is longer than %zu"
+		    " bytes",
+		    path, sizeof un.sun_path - 1);
 	mem_copy_string(un.sun_path, sizeof un.sun_path, path);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -356,7 +359,7 @@ control_open(struct master *master, struct why *why)
 	control->master = master;
 	loop_timer_init(&control->pause, control_on_pause_end, control);
 	if (loop_io_add(&master->loop, &control->listener, fd, LOOP_READ,
-	    control_on_accept, control) < 0) {
+		control_on_accept, control) < 0) {
 		why_set(why, "cannot watch the control socket: %s",
 		    strerror(errno));
 		close(fd);
@@ -395,7 +398,7 @@ control_poke(struct master *master)
 	struct control_client *client, *next;
 
 	for (client = control ? control->clients : NULL; client;
-	    client = next) {
+	     client = next) {
 		next = client->next;
 		if (!client->wait)
 			continue;

@@ -49,8 +49,7 @@ listen_inherited(const struct address *address)
 		struct sockaddr_storage ss = { 0 };
 		socklen_t len = sizeof ss;
 		if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0 ||
-		    len != address->len ||
-		    memcmp(&ss, &address->ss, len) != 0)
+		    len != address->len || memcmp(&ss, &address->ss, len) != 0)
 			continue;
 		return fd_nonblock(fd) < 0 ? -1 : fd;
 	}
@@ -95,13 +94,17 @@ listen_bind(const struct address *address, const struct conf *conf,
 		/* inherited by what is accepted: answers leave at once */
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	if (bind(fd, (const void *)&address->ss, address->len) < 0) {
-		why_set(why, errno == EADDRINUSE ?
-		    "%s: another program listens there" : errno == EACCES ?
-		    "%s: permission denied" : "%s", strerror(errno));
+		why_set(why,
+		    errno == EADDRINUSE ? "%s: another program listens there" :
+			errno == EACCES ? "%s: permission denied" :
+					  "%s",
+		    strerror(errno));
 		goto fail;
 	}
-	if (family == AF_UNIX && chmod(((const struct sockaddr_un *)(const void *)
-	    &address->ss)->sun_path, (mode_t)conf->rest.unix_mode) < 0) {
+	if (family == AF_UNIX &&
+	    chmod(((const struct sockaddr_un *)(const void *)&address->ss)
+		      ->sun_path,
+		(mode_t)conf->rest.unix_mode) < 0) {
 		why_set(why, "cannot set its mode: %s", strerror(errno));
 		goto fail;
 	}
@@ -152,7 +155,7 @@ listen_open(struct listen_set *set, const struct conf *conf,
 	set->n = 0;
 	for (size_t i = 0; i < list->n; i++) {
 		if (listen_open_one(&set->v[set->n], list->v[i], conf, old,
-		    &why) == 0) {
+			&why) == 0) {
 			set->n++;
 			continue;
 		}
@@ -230,7 +233,8 @@ listen_apply(const struct listen_set *set, const struct conf *conf)
 		if (listener->is_unix &&
 		    chmod(path, (mode_t)conf->rest.unix_mode) < 0)
 			log_error("rest.unix_mode: %s: %s; going on with the"
-			    " old one", listener->text, strerror(errno));
+				  " old one",
+			    listener->text, strerror(errno));
 	}
 }
 

@@ -93,9 +93,9 @@ master_started(struct master *master)
 	master->phase = PHASE_RUNNING;
 	master_say(master, "READY", "");
 	fd_sd_notify("READY=1");
-	log_notice("%s is ready after %.1f ms", master->current->conf->
-	    service.name, (double)(clock_now_ns() - master->started_ns) /
-	    (double)NS_PER_MS);
+	log_notice("%s is ready after %.1f ms",
+	    master->current->conf->service.name,
+	    (double)(clock_now_ns() - master->started_ns) / (double)NS_PER_MS);
 	for (int i = 0; i < ROLE_COUNT; i++)
 		pool_review(&master->pool[i]);
 }
@@ -113,7 +113,7 @@ master_on_changed(void *ctx)
 	if (master->phase == PHASE_RUNNING && master->reload_again &&
 	    !master->reload) {
 		master->reload_again = false;
-		reload_begin(master, &why);	/* says itself why not */
+		reload_begin(master, &why); /* says itself why not */
 	}
 	if (master->phase == PHASE_STOPPING && master_alone(master))
 		loop_stop(&master->loop);
@@ -123,8 +123,8 @@ void
 master_stop(struct master *master, bool now, const char *reason)
 {
 	if (master->phase != PHASE_STOPPING) {
-		log_notice("%s: %s", reason, now ? "stopping at once" :
-		    "draining, then stopping");
+		log_notice("%s: %s", reason,
+		    now ? "stopping at once" : "draining, then stopping");
 		fd_sd_notify("STOPPING=1");
 	}
 	master->phase = PHASE_STOPPING;
@@ -138,12 +138,12 @@ master_stop(struct master *master, bool now, const char *reason)
 		if (m->state == MEMBER_GONE)
 			continue;
 		if (now && m->rung < RUNG_ABRT)
-			m->rung = RUNG_ABRT;	/* the next one is KILL */
+			m->rung = RUNG_ABRT; /* the next one is KILL */
 		if (now && m->state == MEMBER_STOPPING)
 			member_on_step(m);
 		else
-			member_event(m, now ? EVENT_ORDER_STOP :
-			    EVENT_ORDER_DRAIN, NULL);
+			member_event(m,
+			    now ? EVENT_ORDER_STOP : EVENT_ORDER_DRAIN, NULL);
 	}
 	master_changed(master);
 }
@@ -169,8 +169,10 @@ master_on_stop_signal(void *ctx, const siginfo_t *info)
 	snprintf(reason, sizeof reason, "SIG%s from process %d",
 	    sigabbrev_np(signo), (int)info->si_pid);
 	/* a second Ctrl-C means it */
-	master_stop(master, signo == SIGQUIT || (signo == SIGINT &&
-	    master->phase == PHASE_STOPPING), reason);
+	master_stop(master,
+	    signo == SIGQUIT ||
+		(signo == SIGINT && master->phase == PHASE_STOPPING),
+	    reason);
 }
 
 static void
@@ -196,7 +198,8 @@ master_on_usr1(void *ctx, const siginfo_t *info)
 	(void)info;
 	if (log_reopen(&why) < 0) {
 		log_error("cannot reopen the log: %s; going on with the old"
-		    " one", why.text);
+			  " one",
+		    why.text);
 		return;
 	}
 	for (unsigned i = 0; log_fd() >= 0 && i < master->slots_used; i++)
@@ -218,7 +221,7 @@ master_setup_loop(struct master *master, struct why *why)
 	signal(SIGUSR2, SIG_IGN);
 	for (size_t i = 0; i < sizeof stops / sizeof *stops; i++)
 		if (loop_signal_add(loop, stops[i], master_on_stop_signal,
-		    master) < 0)
+			master) < 0)
 			goto fail;
 	if (loop_signal_add(loop, SIGHUP, master_on_hup, master) < 0 ||
 	    loop_signal_add(loop, SIGUSR1, master_on_usr1, master) < 0)
@@ -266,7 +269,7 @@ master_setup(struct master *master, struct why *why)
 	unsigned slots = (unsigned)conf->service.max_children;
 
 	if (log_open(conf->log.target, (enum log_format)conf->log.format,
-	    conf->service.name, why) < 0)
+		conf->service.name, why) < 0)
 		return -1;
 	if (board_create(&master->board, slots) < 0)
 		return why_set(why, "cannot make the scoreboard: %s",
@@ -288,7 +291,7 @@ master_release(struct master *master)
 	if (master->current)
 		deployment_free(master->current, NULL);
 	if (master->pid_fd >= 0)
-		unlink(master->pid_path);	/* while the lock is ours */
+		unlink(master->pid_path); /* while the lock is ours */
 	fd_close(&master->pid_fd);
 	loop_release(&master->loop);
 	log_level_source(NULL);

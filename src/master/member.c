@@ -21,7 +21,11 @@
 #include "master/family.h"
 
 enum action {
-	ACTION_NOTHING, ACTION_READY, ACTION_DRAIN, ACTION_LADDER, ACTION_GONE,
+	ACTION_NOTHING,
+	ACTION_READY,
+	ACTION_DRAIN,
+	ACTION_LADDER,
+	ACTION_GONE,
 	ACTION_CUT,
 };
 
@@ -101,7 +105,8 @@ static void
 member_climb(struct member *member)
 {
 	static const int signal_of[] = {
-		[RUNG_TERM] = SIGTERM, [RUNG_ABRT] = SIGABRT,
+		[RUNG_TERM] = SIGTERM,
+		[RUNG_ABRT] = SIGABRT,
 		[RUNG_KILL] = SIGKILL,
 	};
 	struct master *master = member->master;
@@ -114,8 +119,8 @@ member_climb(struct member *member)
 	    member->reason);
 	member_kill(member, signo);
 	/* after KILL too: a process in the kernel's hands is worth a look */
-	loop_timer_set(&master->loop, &member->step, clock_now_ns() +
-	    master->current->conf->service.kill_grace);
+	loop_timer_set(&master->loop, &member->step,
+	    clock_now_ns() + master->current->conf->service.kill_grace);
 }
 
 static void
@@ -126,8 +131,8 @@ member_drain(struct member *member)
 	/* a channel that takes nothing any more: the signal says the same */
 	if (member_send(member, MSG_DRAIN, -1) < 0)
 		member_kill(member, SIGTERM);
-	loop_timer_set(&master->loop, &member->step, clock_now_ns() +
-	    master->current->conf->service.stop_timeout);
+	loop_timer_set(&master->loop, &member->step,
+	    clock_now_ns() + master->current->conf->service.stop_timeout);
 }
 
 static void
@@ -160,8 +165,7 @@ member_free_slot(struct member *member)
 }
 
 void
-member_event(struct member *member, enum member_event event,
-    const char *reason)
+member_event(struct member *member, enum member_event event, const char *reason)
 {
 	enum member_state state = member->state;
 	enum action action = transition[state][event].action;
@@ -267,7 +271,7 @@ member_on_message(struct member *member, enum msg_id id)
 		member_retire(member);
 		break;
 	default:
-		break;	/* chan_recv lets nothing else through */
+		break; /* chan_recv lets nothing else through */
 	}
 }
 

@@ -101,8 +101,9 @@ policy_shrink(struct policy *policy, const struct policy_view *view,
 		if (excess > 0 && target < policy->target) {
 			snprintf(decision->why, sizeof decision->why,
 			    "shrink from %d to %d: at least %d spare, more than"
-			    " max_spare %d, for %.1f s", policy->target, target,
-			    view->low, limits->max_spare,
+			    " max_spare %d, for %.1f s",
+			    policy->target, target, view->low,
+			    limits->max_spare,
 			    clock_to_seconds(view->now_ns - policy->window_ns));
 			policy->target = target;
 		}

@@ -130,8 +130,10 @@ pool_configure(struct pool *pool, const struct conf *conf)
 	pool_read_limits(conf, &limits);
 	policy_set_limits(&pool->policy, &limits);
 	if (pool->scaled > limits.max) {
-		pool_note(pool, LOG_LEVEL_NOTICE, "scaled to %d by the"
-		    " operator, but max is %d now", pool->scaled, limits.max);
+		pool_note(pool, LOG_LEVEL_NOTICE,
+		    "scaled to %d by the"
+		    " operator, but max is %d now",
+		    pool->scaled, limits.max);
 		pool->scaled = limits.max;
 	}
 	backoff_init(&pool->backoff, conf->service.respawn_min_delay,
@@ -156,8 +158,8 @@ pool_scale(struct pool *pool, int n)
 		pool_note(pool, LOG_LEVEL_NOTICE,
 		    "sized automatically again, by the operator");
 	else
-		pool_note(pool, LOG_LEVEL_NOTICE, "scaled to %d by the operator",
-		    n);
+		pool_note(pool, LOG_LEVEL_NOTICE,
+		    "scaled to %d by the operator", n);
 	pool_unhold(pool);
 	pool_review(pool);
 }
@@ -181,8 +183,9 @@ pool_start_gives_up(struct pool *pool, const struct why *why)
 {
 	struct master *master = pool->master;
 
-	if (master->phase != PHASE_STARTING || clock_now_ns() -
-	    master->started_ns < master->current->conf->service.start_timeout)
+	if (master->phase != PHASE_STARTING ||
+	    clock_now_ns() - master->started_ns <
+		master->current->conf->service.start_timeout)
 		return false;
 	master_start_failed(master, EXIT_FAILURE, why->text);
 	return true;
@@ -207,8 +210,8 @@ pool_spawn(struct pool *pool, int n)
 			return;
 		pool_wait(pool);
 		pool_note(pool, LOG_LEVEL_ERROR, "%s; retrying in %.1f s",
-		    why.text, clock_to_seconds(pool->retry_at_ns -
-		    clock_now_ns()));
+		    why.text,
+		    clock_to_seconds(pool->retry_at_ns - clock_now_ns()));
 		return;
 	}
 	if (n > POOL_FORKS_A_TURN)
@@ -228,8 +231,10 @@ pool_least_needed(struct pool *pool)
 		if (m->pool != pool || m->retiring ||
 		    m->generation != master->current->generation)
 			continue;
-		int score = m->state == MEMBER_STARTING ? 2 :
-		    m->state != MEMBER_READY ? -1 :
+		int score = m->state == MEMBER_STARTING ?
+		    2 :
+		    m->state != MEMBER_READY ?
+		    -1 :
 		    master->board.slot[i].call.started_ns == 0;
 		if (score >= 0 && score >= best_score) {
 			best = m;
@@ -269,8 +274,8 @@ pool_publish(struct pool *pool, const struct pool_count *count)
 		return;
 	shared->armed = 1;
 	/* the last one may have turned busy just before it was armed */
-	if (board_count_spare(&master->board, pool->role_id) +
-	    count->starting < min_spare)
+	if (board_count_spare(&master->board, pool->role_id) + count->starting <
+	    min_spare)
 		loop_timer_set(&master->loop, &pool->decide, clock_now_ns());
 }
 
@@ -343,8 +348,9 @@ pool_on_ready(struct pool *pool, struct member *member)
 
 	(void)member;
 	if (pool->young_deaths > 0 && !loop_timer_is_set(&pool->calm))
-		loop_timer_set(&master->loop, &pool->calm, clock_now_ns() +
-		    master->current->conf->service.respawn_young);
+		loop_timer_set(&master->loop, &pool->calm,
+		    clock_now_ns() +
+			master->current->conf->service.respawn_young);
 	pool_review(pool);
 }
 
@@ -357,8 +363,8 @@ pool_died_young(const struct pool *pool, const struct member *member,
 
 	if (member->ready_ns == 0)
 		return true;
-	return !in_call && clock_now_ns() - member->ready_ns <
-	    conf->service.respawn_young;
+	return !in_call &&
+	    clock_now_ns() - member->ready_ns < conf->service.respawn_young;
 }
 
 void
@@ -383,7 +389,8 @@ pool_on_death(struct pool *pool, const struct member *member, bool in_call,
 		pool->held_for_good = pool->held = true;
 		mem_copy_string(pool->held_reason, sizeof pool->held_reason,
 		    what);
-		pool_note(pool, LOG_LEVEL_ERROR, "%s[%d] %s; held until a"
+		pool_note(pool, LOG_LEVEL_ERROR,
+		    "%s[%d] %s; held until a"
 		    " reload, starting another cannot help",
 		    role_info[pool->role_id].name, (int)member->pid, what);
 		return;
@@ -397,8 +404,8 @@ pool_on_death(struct pool *pool, const struct member *member, bool in_call,
 	pool->young_deaths++;
 	loop_timer_cancel(&master->loop, &pool->calm);
 	pool_wait(pool);
-	if (!pool->held && pool->young_deaths >=
-	    (unsigned)conf->service.respawn_hold) {
+	if (!pool->held &&
+	    pool->young_deaths >= (unsigned)conf->service.respawn_hold) {
 		pool->held = true;
 		mem_copy_string(pool->held_reason, sizeof pool->held_reason,
 		    what);

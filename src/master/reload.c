@@ -71,8 +71,8 @@ reload_say(struct master *master, bool ok, const char *text)
 	if (ok)
 		log_notice("reload: %s", text);
 	else
-		log_error("reload refused: %s; the old generation %u %s",
-		    text, master->current->generation,
+		log_error("reload refused: %s; the old generation %u %s", text,
+		    master->current->generation,
 		    master->phase == PHASE_RUNNING ? "goes on" : "stops too");
 	if (master->phase == PHASE_RUNNING)
 		fd_sd_notify("READY=1");
@@ -104,8 +104,9 @@ reload_abort(struct master *master, const char *reason)
 		struct member *m = &master->member[i];
 		if (m->state != MEMBER_GONE &&
 		    m->generation == next->generation)
-			member_event(m, m->state == MEMBER_READY ?
-			    EVENT_ORDER_DRAIN : EVENT_ORDER_STOP,
+			member_event(m,
+			    m->state == MEMBER_READY ? EVENT_ORDER_DRAIN :
+						       EVENT_ORDER_STOP,
 			    "its reload was given up");
 	}
 	deployment_free(next, &master->current->listen);
@@ -131,7 +132,7 @@ reload_count(const struct master *master, const struct pool *pool,
 		const struct member *m = &master->member[i];
 		n += m->pool == pool && m->generation == generation &&
 		    (m->state == MEMBER_READY ||
-		    (!ready_only && m->state == MEMBER_STARTING));
+			(!ready_only && m->state == MEMBER_STARTING));
 	}
 	return n;
 }
@@ -146,8 +147,8 @@ reload_apply_log(struct master *master, const struct conf *old,
 	if (strcmp(old->log.target, new->log.target) == 0 &&
 	    old->log.format == new->log.format)
 		return;
-	if (log_open(new->log.target, (enum log_format)new->log.format,
-	    new->service.name, &why) < 0) {
+	if (log_open(new->log.target, (enum log_format) new->log.format,
+		new->service.name, &why) < 0) {
 		log_error("log.target: %s; staying with the old one", why.text);
 		return;
 	}
@@ -174,8 +175,8 @@ reload_commit(struct master *master)
 		struct pool *pool = &master->pool[i];
 		pool_configure(pool, master->current->conf);
 		pool_unhold(pool);
-		ready += reload_count(master, pool,
-		    master->current->generation, true);
+		ready += reload_count(master, pool, master->current->generation,
+		    true);
 	}
 	for (unsigned i = 0; i < master->slots_used; i++) {
 		struct member *m = &master->member[i];
@@ -278,7 +279,7 @@ reload_on_checked(struct master *master, int status)
 		const struct conf *conf = reload->next->conf;
 		/* as many as now, within the bounds of the new config */
 		int wanted = pool->scaled >= 0 ? pool->scaled :
-		    pool->policy.target;
+						 pool->policy.target;
 		if (pool->scaled < 0 && wanted < conf->rest_workers.start)
 			wanted = conf->rest_workers.start;
 		if (wanted > conf->rest_workers.max)
@@ -324,7 +325,7 @@ reload_on_check_deadline(void *ctx)
 
 	/* its end is reported as that of any check that did not end well */
 	log_error("reload: the check of modules takes longer than"
-	    " start_timeout; killing it");
+		  " start_timeout; killing it");
 	kill(reload->check.pid, SIGKILL);
 }
 
@@ -338,8 +339,8 @@ reload_prepare(struct master *master, struct conf_errors *errors)
 	if (!conf)
 		return NULL;
 	struct deployment *next = deployment_new(conf, 0);
-	if (listen_open(&next->listen, conf, &master->current->listen,
-	    errors) < 0) {
+	if (listen_open(&next->listen, conf, &master->current->listen, errors) <
+	    0) {
 		deployment_free(next, NULL);
 		return NULL;
 	}
@@ -356,24 +357,24 @@ reload_watch_check(struct reload *reload, struct why *why)
 	struct master *master = reload->master;
 
 	if (check_start(&reload->check, reload->next->conf, master->roles,
-	    &master->become, why) < 0)
+		&master->become, why) < 0)
 		return -1;
 	struct reload_check *watch = mem_alloc(sizeof *watch);
 	watch->master = master;
 	if (loop_child_add(&master->loop, &watch->exit, reload->check.pid,
-	    reload_on_check_exit, watch) < 0) {
+		reload_on_check_exit, watch) < 0) {
 		/* unwatched it could not be reaped later */
 		why_set(why, "cannot watch the check: %s", strerror(errno));
 		kill(reload->check.pid, SIGKILL);
-		while (waitpid(reload->check.pid, NULL, 0) < 0 &&
-		    errno == EINTR)
+		while (
+		    waitpid(reload->check.pid, NULL, 0) < 0 && errno == EINTR)
 			;
 		reload->check.pid = 0;
 		free(watch);
 		return -1;
 	}
 	if (loop_io_add(&master->loop, &reload->check_io, reload->check.fd,
-	    LOOP_READ, reload_on_pipe, reload) < 0)
+		LOOP_READ, reload_on_pipe, reload) < 0)
 		return why_set(why, "cannot watch the check: %s",
 		    strerror(errno));
 	return 0;
@@ -390,7 +391,8 @@ reload_begin(struct master *master, struct why *why)
 		    master->phase == PHASE_STARTING ? "starting" : "stopping");
 	if (master->reload) {
 		master->reload_again = true;
-		return why_set(why, "a reload is under way; another follows it");
+		return why_set(why,
+		    "a reload is under way; another follows it");
 	}
 	log_notice("reload: reading %s", master->current->conf->file);
 	fd_sd_notify("RELOADING=1");
@@ -418,7 +420,7 @@ reload_begin(struct master *master, struct why *why)
 		reload_abort(master, why->text);
 		return -1;
 	}
-	loop_timer_set(&master->loop, &reload->check_deadline, clock_now_ns() +
-	    next->conf->service.start_timeout);
+	loop_timer_set(&master->loop, &reload->check_deadline,
+	    clock_now_ns() + next->conf->service.start_timeout);
 	return 0;
 }

@@ -121,9 +121,9 @@ spawn_member(struct pool *pool, const struct deployment *deployment,
 	member->mute_ns = deployment->conf->service.heartbeat_timeout;
 	loop_timer_init(&member->step, member_on_step, member);
 	if (loop_child_add(&master->loop, &member->exit, pid, member_on_exit,
-	    member) < 0 ||
+		member) < 0 ||
 	    loop_io_add(&master->loop, &member->chan, pair[0], LOOP_READ,
-	    member_on_chan, member) < 0) {
+		member_on_chan, member) < 0) {
 		/* no descriptor to watch it with: it must not run unwatched.
 		 * A SIGKILLed child of ours is reaped at once. */
 		why_set(why, "cannot watch a child: %s", strerror(errno));
@@ -138,7 +138,7 @@ spawn_member(struct pool *pool, const struct deployment *deployment,
 	/* not before: a slot that is counted must have somebody to leave it */
 	if (slot >= master->slots_used)
 		master->slots_used = slot + 1;
-	loop_timer_set(&master->loop, &member->step, member->forked_ns +
-	    deployment->conf->service.start_timeout);
+	loop_timer_set(&master->loop, &member->step,
+	    member->forked_ns + deployment->conf->service.start_timeout);
 	return member;
 }

@@ -57,15 +57,12 @@ status_call(const struct slot_snapshot *shot, int64_t now_ns)
 {
 	if (!shot->in_call)
 		return json_null();
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o}",
-	    "id", shot->call.id,
-	    "door", door_name((enum call_door)shot->call.door),
-	    "method", shot->call.method,
-	    "path", shot->call.path,
-	    "handler", shot->call.handler,
-	    "peer", shot->call.peer,
-	    "age", status_seconds(now_ns - shot->call.started_ns),
-	    "deadline_in", status_seconds(shot->call.deadline_ns - now_ns));
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "id",
+	    shot->call.id, "door", door_name((enum call_door)shot->call.door),
+	    "method", shot->call.method, "path", shot->call.path, "handler",
+	    shot->call.handler, "peer", shot->call.peer, "age",
+	    status_seconds(now_ns - shot->call.started_ns), "deadline_in",
+	    status_seconds(shot->call.deadline_ns - now_ns));
 }
 
 static json_t *
@@ -77,21 +74,18 @@ status_child(const struct member *member, int64_t now_ns)
 	slot_snapshot(slot, &shot);
 	bool busy = member->state == MEMBER_READY && shot.in_call;
 	return json_pack("{s:i, s:s, s:i, s:s, s:i, s:o, s:I, s:I, s:i, s:o,"
-	    " s:I, s:o, s:i, s:o}",
-	    "slot", (int)member->slot,
-	    "role", role_info[member->pool->role_id].name,
-	    "pid", (int)member->pid,
+			 " s:I, s:o, s:i, s:o}",
+	    "slot", (int)member->slot, "role",
+	    role_info[member->pool->role_id].name, "pid", (int)member->pid,
 	    "state", busy ? "busy" : member_state_name(member->state),
-	    "generation", (int)member->generation,
-	    "uptime", status_seconds(now_ns - member->forked_ns),
-	    "calls", (json_int_t)shot.calls,
-	    "errors", (json_int_t)shot.errors,
-	    "connections", (int)shot.connections,
-	    "heartbeat_age", status_seconds(now_ns - shot.heartbeat_ns),
-	    "rss_bytes", status_rss(member->pid),
-	    "call", status_call(&shot, now_ns),
-	    "restarts", (int)member->restarts,
-	    "why", status_text_or_null(member->why));
+	    "generation", (int)member->generation, "uptime",
+	    status_seconds(now_ns - member->forked_ns), "calls",
+	    (json_int_t)shot.calls, "errors", (json_int_t)shot.errors,
+	    "connections", (int)shot.connections, "heartbeat_age",
+	    status_seconds(now_ns - shot.heartbeat_ns), "rss_bytes",
+	    status_rss(member->pid), "call", status_call(&shot, now_ns),
+	    "restarts", (int)member->restarts, "why",
+	    status_text_or_null(member->why));
 }
 
 static json_t *
@@ -113,33 +107,28 @@ status_pool(const struct pool *pool, int64_t now_ns)
 		histogram_merge(&latency, &master->board.slot[i].latency);
 	}
 	json_t *target = pool->scaled < 0 ? json_string("auto") :
-	    json_integer(pool->scaled);
+					    json_integer(pool->scaled);
 	json_t *retry = loop_timer_is_set(&pool->respawn) ?
-	    status_seconds(pool->retry_at_ns - now_ns) : json_null();
+	    status_seconds(pool->retry_at_ns - now_ns) :
+	    json_null();
 	return json_pack("{s:s, s:o, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i,"
-	    " s:i, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}",
-	    "role", role_info[pool->role_id].name,
-	    "target", target,
-	    "wanted", pool->policy.target,
-	    "ready", count.ready,
-	    "busy", count.busy,
-	    "spare", count.spare,
-	    "starting", count.starting,
-	    "draining", count.draining + count.stopping,
-	    "min_spare", limits->min_spare,
-	    "max_spare", limits->max_spare,
-	    "max", limits->max,
-	    "calls", (json_int_t)calls,
-	    "errors", (json_int_t)errors,
-	    "p50_us", (json_int_t)(histogram_quantile(&latency, 0.5) /
-	    NS_PER_US),
-	    "p99_us", (json_int_t)(histogram_quantile(&latency, 0.99) /
-	    NS_PER_US),
-	    "restarts", (json_int_t)pool->restarts,
-	    "held", pool->held ? status_text_or_null(pool->held_reason[0] ?
-	    pool->held_reason : "it keeps dying young") : json_null(),
-	    "retry_in", retry,
-	    "last_restart", status_text_or_null(pool->last_restart));
+			 " s:i, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}",
+	    "role", role_info[pool->role_id].name, "target", target, "wanted",
+	    pool->policy.target, "ready", count.ready, "busy", count.busy,
+	    "spare", count.spare, "starting", count.starting, "draining",
+	    count.draining + count.stopping, "min_spare", limits->min_spare,
+	    "max_spare", limits->max_spare, "max", limits->max, "calls",
+	    (json_int_t)calls, "errors", (json_int_t)errors, "p50_us",
+	    (json_int_t)(histogram_quantile(&latency, 0.5) / NS_PER_US),
+	    "p99_us",
+	    (json_int_t)(histogram_quantile(&latency, 0.99) / NS_PER_US),
+	    "restarts", (json_int_t)pool->restarts, "held",
+	    pool->held ? status_text_or_null(pool->held_reason[0] ?
+				 pool->held_reason :
+				 "it keeps dying young") :
+			 json_null(),
+	    "retry_in", retry, "last_restart",
+	    status_text_or_null(pool->last_restart));
 }
 
 static const char *
@@ -173,7 +162,7 @@ status_report(struct master *master)
 {
 	int64_t now_ns = clock_now_ns();
 	json_t *listen = json_array(), *pools = json_array(),
-	    *children = json_array();
+	       *children = json_array();
 
 	for (size_t i = 0; i < master->current->listen.n; i++)
 		json_array_append_new(listen,
@@ -186,19 +175,15 @@ status_report(struct master *master)
 			json_array_append_new(children,
 			    status_child(&master->member[i], now_ns));
 	return json_pack("{s:s, s:s, s:i, s:s, s:o, s:i, s:o, s:s, s:o, s:o,"
-	    " s:o, s:o}",
-	    "service", master->current->conf->service.name,
-	    "version", BROOD_VERSION,
-	    "pid", (int)master->pid,
-	    "state", status_phase(master),
-	    "uptime", status_seconds(now_ns - master->started_ns),
-	    "generation", (int)master->current->generation,
-	    "config", control_text(master->current->conf->file),
-	    "log_level", log_level_name((enum log_level)
-	    master->board.header->log_level),
-	    "reload", status_reload(master),
-	    "listen", listen,
-	    "pools", pools,
+			 " s:o, s:o}",
+	    "service", master->current->conf->service.name, "version",
+	    BROOD_VERSION, "pid", (int)master->pid, "state",
+	    status_phase(master), "uptime",
+	    status_seconds(now_ns - master->started_ns), "generation",
+	    (int)master->current->generation, "config",
+	    control_text(master->current->conf->file), "log_level",
+	    log_level_name((enum log_level)master->board.header->log_level),
+	    "reload", status_reload(master), "listen", listen, "pools", pools,
 	    "children", children);
 }
 
@@ -211,22 +196,27 @@ status_explain(struct pool *pool)
 	char now[400], at[CLOCK_TEXT_SIZE];
 
 	unsigned first = pool->notes > POOL_NOTES ? pool->notes - POOL_NOTES :
-	    0;
+						    0;
 	for (unsigned i = first; i < pool->notes; i++) {
 		const struct pool_note *note = &pool->note[i % POOL_NOTES];
-		json_array_append_new(decisions, json_pack("{s:s, s:o}", "at",
-		    clock_format_wall(note->wall_ns, at), "text",
-		    control_text(note->text)));
+		json_array_append_new(decisions,
+		    json_pack("{s:s, s:o}", "at",
+			clock_format_wall(note->wall_ns, at), "text",
+			control_text(note->text)));
 	}
 	pool_count(pool, &count);
 	if (pool->scaled >= 0)
-		snprintf(now, sizeof now, "%d ready of %d, scaled by the"
-		    " operator", count.live_ready, pool->scaled);
+		snprintf(now, sizeof now,
+		    "%d ready of %d, scaled by the"
+		    " operator",
+		    count.live_ready, pool->scaled);
 	else
-		snprintf(now, sizeof now, "%d ready of %d (start %d, max %d),"
-		    " %d spare (min_spare %d, max_spare %d)", count.live_ready,
-		    pool->policy.target, limits->start, limits->max,
-		    count.spare, limits->min_spare, limits->max_spare);
+		snprintf(now, sizeof now,
+		    "%d ready of %d (start %d, max %d),"
+		    " %d spare (min_spare %d, max_spare %d)",
+		    count.live_ready, pool->policy.target, limits->start,
+		    limits->max, count.spare, limits->min_spare,
+		    limits->max_spare);
 	if (pool->held)
 		snprintf(now + strlen(now), sizeof now - strlen(now),
 		    "; held: %.200s", pool->held_reason);

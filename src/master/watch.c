@@ -42,14 +42,14 @@ watch_call(struct member *member, int64_t now_ns)
 		return CLOCK_NEVER;
 	if (shot.call.deadline_ns > now_ns)
 		return shot.call.deadline_ns;
-	double limit = clock_to_seconds(shot.call.deadline_ns -
-	    shot.call.started_ns);
+	double limit = clock_to_seconds(
+	    shot.call.deadline_ns - shot.call.started_ns);
 	if (member->overrun_ns != shot.call.started_ns) {
 		member->overrun_ns = shot.call.started_ns;
 		slot->cancel = shot.call.started_ns;
 		member_kill(member, CHILD_SIGNAL_OVERRUN);
 		log_warning("%s[%d]: %s has overrun its %.3f s serving %s %s"
-		    " (id %s); told to give up",
+			    " (id %s); told to give up",
 		    role_info[member->pool->role_id].name, (int)member->pid,
 		    shot.call.handler, limit, shot.call.method, shot.call.path,
 		    shot.call.id);

@@ -13,14 +13,16 @@
  *     { method = "POST"; path = "/echo"; handler = "hello.echo"; } ); };
  */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "brood.h"
 
 /* The settings live as long as the process, so pointing into them is fine. */
 static const char *greeting = "hello";
 
-/* The answer that is always the same is made once. */
-static json_t *hello_world;
+/* The answer that is always the same is made, and written out, once. */
+static char *hello_world;
 
 static json_t *
 message_to(const char *name)
@@ -36,9 +38,9 @@ hello(struct brood_call *call)
 	const char *name = brood_call_param(call, "name");
 	json_t *message;
 
-	/* brood_reply() takes over one reference; ours stays for the next */
 	if (name == NULL)
-		return brood_reply(call, 200, json_incref(hello_world));
+		return brood_reply_bytes(call, 200, "application/json",
+		    hello_world, strlen(hello_world));
 	message = message_to(name);
 	if (message == NULL)
 		return brood_reject(call, 400, "the name is not UTF-8");
@@ -69,14 +71,17 @@ start(const json_t *settings, char why[BROOD_WHY_SIZE])
 	}
 	if (value != NULL)
 		greeting = json_string_value(value);
-	hello_world = message_to("world");
+	json_t *message = message_to("world");
+
+	hello_world = json_dumps(message, JSON_COMPACT);
+	json_decref(message);
 	return 0;
 }
 
 static void
 stop(void)
 {
-	json_decref(hello_world);
+	free(hello_world);
 }
 
 static const struct brood_handler handlers[] = {

@@ -35,8 +35,12 @@
 
 /* Rounds before the loop looks at other descriptors. */
 #define ENGINE_ROUNDS 4
-/* When it turns in circles. */
-#define ENGINE_STUCK_ROUNDS 4
+/*
+ * So many rounds in a row without a callback and it turns in circles: pause.
+ * Unless answers are being sent; over TLS a long one takes a round a record.
+ */
+#define ENGINE_STUCK_ROUNDS 4u
+#define ENGINE_SENDING_ROUNDS 256u
 #define ENGINE_STUCK_NS (10 * NS_PER_MS)
 
 struct engine {
@@ -138,6 +142,10 @@ static void
 on_log(void *ctx, const char *format, va_list ap)
 {
 	static const char page[] = "Error processing request";
+	/* said of each answer on a Unix socket */
+	static const char option[] = "Setting %s option",
+			  push[] = "Failed to "
+				   "push";
 	struct engine *engine = ctx;
 	char text[WHY_SIZE];
 	va_list copy;
@@ -147,7 +155,10 @@ on_log(void *ctx, const char *format, va_list ap)
 	    strncmp(format, page, sizeof(page) - 1) == 0)
 		http_on_page(engine->rest, (int)va_arg(copy, unsigned));
 	va_end(copy);
-	if (engine->why == NULL && !log_wanted(LOG_LEVEL_DEBUG))
+	if (engine->why == NULL &&
+	    (!log_wanted(LOG_LEVEL_DEBUG) ||
+		strncmp(format, option, sizeof(option) - 1) == 0 ||
+		strncmp(format, push, sizeof(push) - 1) == 0))
 		return;
 	vsnprintf(text, sizeof(text), format, ap);
 	text[strcspn(text, "\n")] = '\0';
@@ -315,6 +326,17 @@ engine_readable(void *ctx, unsigned events)
 	engine->stuck = 0;
 }
 
+static bool
+engine_is_stuck(struct engine *engine)
+{
+	if (engine->stuck < (engine->rest->answering > 0 ?
+				    ENGINE_SENDING_ROUNDS :
+				    ENGINE_STUCK_ROUNDS))
+		return false;
+	engine->stuck = 0;
+	return true;
+}
+
 int64_t
 engine_due(struct engine *engine)
 {
@@ -328,8 +350,7 @@ engine_due(struct engine *engine)
 		if (ms > 0)
 			return clock_now_ns() + (int64_t)ms * NS_PER_MS;
 		engine_round(engine);
-		/* It says that there is work, and does none. */
-		if (engine->stuck >= ENGINE_STUCK_ROUNDS)
+		if (engine_is_stuck(engine))
 			return clock_now_ns() + ENGINE_STUCK_NS;
 	}
 	return 0;

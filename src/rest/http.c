@@ -86,6 +86,7 @@ http_reply(struct conn *conn)
 	queued = engine_queue(conn, &conn->ex.reply);
 	exchange_replied(conn);
 	conn->phase = CONN_ANSWER;
+	rest->answering++;
 	deadline_add(&rest->http->patience.sending, &conn->deadline,
 	    rest->now_ns);
 	return queued;
@@ -154,6 +155,8 @@ http_on_completed(struct conn *conn, enum http_end end)
 	if (conn->slow)
 		engine_timeout(conn, 0);
 	conn->slow = false;
+	if (conn->phase == CONN_ANSWER)
+		rest->answering--;
 	if (conn->phase == CONN_DEAD)
 		return;
 	if (end != HTTP_END_WHOLE)

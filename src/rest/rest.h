@@ -47,6 +47,7 @@ struct rest {
 	struct ctldoor *calls;	/* the calls of broodctl */
 	struct head_limits limits;
 	struct call_result result;	/* of the call being answered */
+	unsigned answering;		/* connections in that phase */
 	bool draining, stopping;
 	/* a moment of this round of the loop, good enough to age things by */
 	int64_t now_ns;

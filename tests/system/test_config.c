@@ -267,7 +267,7 @@ START_TEST(unwritable_folders)
 	    "log = { target = \"$DIR/closed/brood.log\"; };"
 	    "rest = { listen = [ \"127.0.0.1:$PORT\" ]; };" });
 	require_errors(&d, ERRORS("closed/run", "closed/state",
-	    "closed/brood.log"));
+	    "log.target"));
 	free(path);
 	daemon_release(&d);
 }

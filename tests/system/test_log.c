@@ -89,19 +89,31 @@ START_TEST(log_changes)
 }
 END_TEST
 
-struct file_has {
+struct lines {
 	const char *path, *part;
+	size_t n;
 };
 
 static bool
-file_has(void *ctx)
+has_lines(void *ctx)
 {
-	const struct file_has *file = ctx;
-	char *text = text_read(file->path, NULL);
-	bool has = text_has(text, file->part);
+	const struct lines *lines = ctx;
+	char *text = text_read(lines->path, NULL);
+	size_t n = text_count(text, lines->part);
 
 	free(text);
-	return has;
+	return n == lines->n;
+}
+
+/* A request's line comes after its answer. */
+static void
+require_lines(const struct daemon *d, const char *path, const char *part,
+    size_t n)
+{
+	struct lines lines = { path, part, n };
+
+	ck_assert_msg(proc_until(d->pidfd, has_lines, &lines),
+	    "%s: not %zu times \"%s\"", path, n, part);
 }
 
 /* From one file to another, which the children could not open themselves. */
@@ -109,7 +121,7 @@ START_TEST(log_moves)
 {
 	struct daemon d;
 	struct reply reply;
-	char *path, *text;
+	char *path;
 
 	daemon_start(&d, &(struct daemon_conf){
 	    .log = "target = \"$DIR/one.log\";" });
@@ -121,15 +133,11 @@ START_TEST(log_moves)
 		    .header = { "X-Request-Id: moved" } }, &reply);
 		reply_release(&reply);
 	}
-	path = text_format("%s/one.log", d.dir);
-	text = text_read(path, NULL);
-	ck_assert(!text_has(text, "id=moved "));
-	free(text);
-	free(path);
 	path = text_format("%s/two.log", d.dir);
-	text = text_read(path, NULL);
-	ck_assert_uint_eq(text_count(text, "id=moved "), 20);
-	free(text);
+	require_lines(&d, path, "id=moved ", 20);
+	free(path);
+	path = text_format("%s/one.log", d.dir);
+	require_lines(&d, path, "id=moved ", 0);
 	free(path);
 	daemon_stop(&d);
 }
@@ -140,8 +148,7 @@ END_TEST
 START_TEST(usr1_reopens_the_log)
 {
 	struct daemon d;
-	struct file_has file = { NULL, "reopened" };
-	char *log, *old, *text;
+	char *log, *old;
 	struct reply reply;
 
 	daemon_start(&d, &(struct daemon_conf){
@@ -156,8 +163,7 @@ START_TEST(usr1_reopens_the_log)
 	    .header = { "X-Request-Id: between" } }, &reply);
 	reply_release(&reply);
 	kill(d.pid, SIGUSR1);
-	file.path = log;
-	ck_assert(proc_until(d.pidfd, file_has, &file));
+	require_lines(&d, log, "reopened", 1);
 	/* a status is an answer of the master, behind its messages to all */
 	json_decref(ctl_status(&d));
 	for (int i = 0; i < 20; i++) {
@@ -165,15 +171,11 @@ START_TEST(usr1_reopens_the_log)
 		    .header = { "X-Request-Id: after" } }, &reply);
 		reply_release(&reply);
 	}
-	text = text_read(log, NULL);
-	ck_assert_uint_eq(text_count(text, "id=after "), 20);
-	ck_assert(!text_has(text, "id=before "));
-	free(text);
-	text = text_read(old, NULL);
-	ck_assert_uint_eq(text_count(text, "id=before "), 1);
-	ck_assert_uint_eq(text_count(text, "id=between "), 1);
-	ck_assert(!text_has(text, "id=after "));
-	free(text);
+	require_lines(&d, log, "id=after ", 20);
+	require_lines(&d, log, "id=before ", 0);
+	require_lines(&d, old, "id=before ", 1);
+	require_lines(&d, old, "id=between ", 1);
+	require_lines(&d, old, "id=after ", 0);
 	free(log);
 	free(old);
 	daemon_stop(&d);

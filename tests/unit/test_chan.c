@@ -59,7 +59,7 @@ START_TEST(wrong_direction_is_nonsense)
 {
 	int carried = rows[_i].carries == MSG_FD ? STDERR_FILENO : -1;
 	enum msg_from other = rows[_i].from == MSG_MASTER ? MSG_CHILD :
-	    MSG_MASTER;
+							    MSG_MASTER;
 	enum msg_id id;
 	int fd;
 

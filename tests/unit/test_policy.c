@@ -14,8 +14,12 @@
 #define MS NS_PER_MS
 
 static const struct policy_limits limits = {
-	.start = 4, .min_spare = 2, .max_spare = 8, .max = 64,
-	.grow_delay_ns = 10 * MS, .shrink_delay_ns = 1000 * MS,
+	.start = 4,
+	.min_spare = 2,
+	.max_spare = 8,
+	.max = 64,
+	.grow_delay_ns = 10 * MS,
+	.shrink_delay_ns = 1000 * MS,
 };
 
 static struct policy policy;
@@ -25,8 +29,11 @@ static void
 ask(int64_t now_ms, int live, int starting, int spare, int low, int scaled)
 {
 	struct policy_view view = {
-		.now_ns = NS_PER_S + now_ms * MS, .live = live,
-		.starting = starting, .spare = spare, .low = low,
+		.now_ns = NS_PER_S + now_ms * MS,
+		.live = live,
+		.starting = starting,
+		.spare = spare,
+		.low = low,
 		.scaled = scaled,
 	};
 	policy_decide(&policy, &view, &decision);
@@ -234,7 +241,8 @@ START_TEST(random_walk)
 		int live = policy.target;
 		int starting = (int)(lrand48() % 4) ? 0 : live / 3;
 		int spare = live - starting > 0 ?
-		    (int)(lrand48() % (live - starting + 1)) : 0;
+		    (int)(lrand48() % (live - starting + 1)) :
+		    0;
 		int low = spare > 0 ? (int)(lrand48() % (spare + 1)) : 0;
 		int before = policy.target;
 		now += lrand48() % 300;
@@ -246,8 +254,8 @@ START_TEST(random_walk)
 			ck_assert_int_lt(spare + starting, limits.min_spare);
 		if (decision.target < before)
 			ck_assert_int_gt(low, limits.max_spare);
-		ck_assert((decision.target == before) ==
-		    (decision.why[0] == '\0'));
+		ck_assert(
+		    (decision.target == before) == (decision.why[0] == '\0'));
 		/* above the floor somebody always looks again; after growth
 		 * the new ones' being ready is the occasion */
 		if (decision.target > limits.start && !decision.why[0])

@@ -122,8 +122,11 @@ END_TEST
 START_TEST(snapshot_shows_the_call)
 {
 	struct slot *slot = &board.slot[0];
-	struct slot_call call = { .started_ns = 5, .deadline_ns = 10,
-	    .door = DOOR_REST, .id = "abc", .path = "/x" };
+	struct slot_call call = { .started_ns = 5,
+		.deadline_ns = 10,
+		.door = DOOR_REST,
+		.id = "abc",
+		.path = "/x" };
 	struct slot_snapshot shot;
 
 	slot_reset(slot, ROLE_REST, 1);

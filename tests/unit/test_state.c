@@ -18,7 +18,9 @@ enum {
 	EVENTS
 };
 
-static const struct { int state, event, next; } rows[] = {
+static const struct {
+	int state, event, next;
+} rows[] = {
 #define ON(state, event, next, action) { S_##state, E_##event, S_##next },
 #include "core/state.def"
 };
