@@ -277,7 +277,7 @@ lint-layers:
 	@echo ok $@
 
 lint-heads:
-	bash scripts/lint-heads $(sources)
+	@bash scripts/lint-heads $(sources)
 	@echo ok $@
 
 lint-docs: $B/broodd

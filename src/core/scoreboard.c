@@ -164,6 +164,24 @@ board_set_full(struct board *board, enum role_id role, unsigned slot, bool full)
 }
 
 bool
+board_has_lighter(const struct board *board, enum role_id role, unsigned slot)
+{
+	const struct board_pool *pool = &board->pool[role];
+	uint32_t mine = board->slot[slot].connections, words = pool->words;
+
+	for (uint32_t w = 0; w < words && w < BOARD_MAX_SLOTS / 64; w++) {
+		uint64_t bits = pool->spare[w];
+		for (; bits != 0; bits &= bits - 1) {
+			unsigned i = w * 64 + (unsigned)__builtin_ctzll(bits);
+			if (i < board->slots &&
+			    board->slot[i].connections < mine)
+				return true;
+		}
+	}
+	return false;
+}
+
+bool
 board_saturated(const struct board *board, enum role_id role)
 {
 	return board->pool[role].at_max &&

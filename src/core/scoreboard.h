@@ -118,6 +118,9 @@ bool board_set_spare(struct board *board, enum role_id role, unsigned slot,
     bool spare);
 void board_set_full(struct board *board, enum role_id role, unsigned slot,
     bool full);
+/* Another spare child has fewer connections than this one. */
+bool board_has_lighter(const struct board *board, enum role_id role,
+    unsigned slot);
 /* The shortage of connections is everybody's, and the pool cannot grow. */
 bool board_saturated(const struct board *board, enum role_id role);
 

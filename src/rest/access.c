@@ -14,7 +14,7 @@
 #include "core/conf.h"
 #include "rest/rest.h"
 
-#define FIELDS_MAX 8
+#define FIELDS_MAX 9
 
 static void
 access_write(const char *id, const struct log_field *field, size_t n)
@@ -46,6 +46,9 @@ access_log(const struct conn *conn, const char *outcome)
 	if (route != NULL)
 		field[n++] = (struct log_field){ "handler", route->handler_name,
 			0 };
+	if (ex->reply.detail != NULL)
+		field[n++] = (struct log_field){ "reason", ex->reply.detail,
+			0 };
 	if (outcome != NULL)
 		field[n++] = (struct log_field){ "outcome", outcome, 0 };
 	access_write(ex->id, field, n);
@@ -53,12 +56,12 @@ access_log(const struct conn *conn, const char *outcome)
 
 void
 access_log_refusal(const struct conn *conn, const char *id, int status,
-    const char *outcome)
+    const char *reason)
 {
 	const struct log_field field[] = {
 		{ "status", NULL, status },
 		{ "peer", conn->peer, 0 },
-		{ "outcome", outcome, 0 },
+		{ "reason", reason, 0 },
 	};
 
 	if (conn->rest->conf->log.access && log_wanted(LOG_LEVEL_INFO))

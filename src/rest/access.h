@@ -12,6 +12,6 @@ void access_log(const struct conn *conn, const char *outcome);
 
 /* For what never became a request: only the peer and the answer are known. */
 void access_log_refusal(const struct conn *conn, const char *id, int status,
-    const char *outcome);
+    const char *reason);
 
 #endif

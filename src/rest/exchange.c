@@ -419,6 +419,7 @@ exchange_serve(struct conn *conn)
 	ex->reply.with = result;
 	if (result->problem != NULL) {
 		exchange_problem(conn, result->status, result->problem);
+		ex->reply.detail = NULL; /* soon gone */
 		if (result->status == 503)
 			exchange_retry_after(ex, result->retry_after_ns);
 		return EXCHANGE_REPLY;

@@ -43,6 +43,8 @@
 #define FRONT_REFUSALS 64
 /* While draining: how long one may be silent before it is closed. */
 #define FRONT_GRACE_NS NS_PER_S
+/* How long to leave what comes to those with fewer connections. */
+#define FRONT_TURN_NS (500 * NS_PER_US)
 #define TLS_HANDSHAKE 0x16 /* the first byte of a TLS connection */
 
 struct port {
@@ -60,7 +62,9 @@ struct front {
 	bool open; /* the ports are watched */
 	bool full;
 	bool out_of_fds;	/* has been said */
+	bool took; /* a connection since the last wait */
 	struct loop_timer look; /* while full or paused */
+	struct loop_timer turn; /* until it is ours again */
 	char *bytes;		/* what was peeked at */
 	size_t size;
 };
@@ -102,6 +106,34 @@ front_look(void *ctx)
 	if (front->full && !front->open)
 		loop_timer_set(rest->loop, &front->look,
 		    clock_now_ns() + FRONT_LOOK_NS);
+}
+
+/*
+ * The kernel wakes the one that has watched for longest, and whoever is awake is
+ * quicker than those that sleep: left alone, one worker takes all of a burst,
+ * and its clients wait for one another while others are idle. So a worker that
+ * has taken a connection, and has it still, goes to the end of the queue, and
+ * stays out of it for a moment while another spare one has fewer. What comes
+ * when nobody else is there to take it waits no longer than that.
+ */
+void
+front_take_turns(struct rest *rest)
+{
+	struct front *front = rest->front;
+	struct child *child = rest->child;
+
+	if (!front->took)
+		return;
+	front->took = false;
+	if (!front->open || front->full || front->connections == 0)
+		return;
+	front_watch(rest, false);
+	if (board_has_lighter(child->board, child->spec.role_id,
+		child->spec.slot))
+		loop_timer_set(rest->loop, &front->turn,
+		    clock_now_ns() + FRONT_TURN_NS);
+	else
+		front_watch(rest, true);
 }
 
 /* A connection came or went. */
@@ -185,9 +217,9 @@ front_say(struct conn *conn, int status, const char *detail, bool head)
 
 	answer = problem_answer(&problem, head, &len);
 	n = send(conn->fd, answer, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)n; /* a client that takes no more has left */
 	free(answer);
-	access_log_refusal(conn, id, status,
-	    n == (ssize_t)len ? detail : "the client went away");
+	access_log_refusal(conn, id, status, detail);
 }
 
 /* ---- the first bytes */
@@ -367,6 +399,7 @@ front_accept(void *ctx, unsigned events)
 		return;
 	}
 	rest->front->out_of_fds = false;
+	rest->front->took = true;
 	front_accepted(port, fd, (const struct sockaddr *)&addr, len);
 }
 
@@ -387,6 +420,7 @@ front_start(struct rest *rest, struct why *why)
 	deadline_list_init(&front->refused, rest->loop, FRONT_REFUSE_NS,
 	    refused_expired);
 	loop_timer_init(&front->look, front_look, rest);
+	loop_timer_init(&front->turn, front_look, rest);
 	front->port = mem_array(spec->listeners, sizeof(*front->port));
 	front->open = true;
 	for (size_t i = 0; i < spec->listeners; i++) {
@@ -409,6 +443,7 @@ front_remove_ports(struct rest *rest)
 	struct front *front = rest->front;
 
 	loop_timer_cancel(rest->loop, &front->look);
+	loop_timer_cancel(rest->loop, &front->turn);
 	for (size_t i = 0; i < front->ports; i++)
 		loop_io_del(rest->loop, &front->port[i].io);
 	front->ports = 0;

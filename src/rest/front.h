@@ -13,6 +13,9 @@
 
 struct why;
 
+/* Before each wait: lets others have the next connection, if that is fair. */
+void front_take_turns(struct rest *rest);
+
 int front_start(struct rest *rest, struct why *why);
 void front_stop(struct rest *rest);
 

@@ -225,6 +225,7 @@ http_before_wait(void *ctx)
 	int64_t plain = engine_due(http->plain);
 	int64_t tls = engine_due(http->tls);
 
+	front_take_turns(http->rest);
 	return plain < tls ? plain : tls;
 }
 

@@ -56,7 +56,7 @@ struct rest {
 /* What a reply is made of; see exchange.h for whose memory it is. */
 struct reply {
 	int status;
-	const char *detail;	/* of a problem */
+	const char *detail;	/* of a problem of ours, a constant */
 	const char *type;	/* NULL without a body */
 	char *body;		/* heap, or NULL */
 	size_t len;

@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 		} \
 	} while (0)
 
-/* The bytes up to the first NUL in an allocation of just their size, to free. */
+/* The bytes and a NUL in an allocation of just their size, to free. */
 static inline char *
 fuzz_text(const uint8_t *data, size_t size)
 {

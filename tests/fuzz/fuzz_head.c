@@ -2,8 +2,8 @@
 /*
  * fuzz_head - the first bytes of a connection, and fields one by one.
  *
- * Whatever is cut off anywhere: a beginning that is refused stays refused when
- * more bytes come, and what is refused has a status and a reason to answer with.
+ * Wherever it is cut off: a beginning that is refused stays refused when more
+ * bytes come, and what is refused has a status and a reason to answer with.
  */
 #include "fuzz.h"
 #include "rest/head.h"

@@ -67,8 +67,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		*second++ = '\0';
 		if (patterns)
 			route_add(table, line,
-			    &(struct route){ .pattern = second, .file = "fuzz",
-				.handler_name = "fuzz.fuzz", .line = 1 }, NULL);
+			    &(struct route){ .pattern = second,
+				.file = "fuzz",
+				.handler_name = "fuzz.fuzz",
+				.line = 1 },
+			    NULL);
 		else
 			find(table, line, second);
 	}

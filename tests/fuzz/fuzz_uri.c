@@ -12,8 +12,7 @@ static void
 require_printable(const char *text, ssize_t len)
 {
 	for (ssize_t i = 0; i < len; i++)
-		FUZZ_REQUIRE((unsigned char)text[i] >= 0x20 &&
-		    text[i] != 0x7f);
+		FUZZ_REQUIRE((unsigned char)text[i] >= 0x20 && text[i] != 0x7f);
 }
 
 static void

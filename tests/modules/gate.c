@@ -50,8 +50,9 @@ who(struct brood_call *call)
 {
 	const char *tag = setting("tag");
 
-	return brood_reply(call, 200, json_pack("{s:i,s:s}", "pid",
-	    (int)getpid(), "tag", tag != NULL ? tag : ""));
+	return brood_reply(call, 200,
+	    json_pack("{s:i,s:s}", "pid", (int)getpid(), "tag",
+		tag != NULL ? tag : ""));
 }
 
 static enum brood_outcome

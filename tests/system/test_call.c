@@ -72,8 +72,10 @@ START_TEST(body_from_stdin)
 	json_t *seen;
 
 	echo_start(&d, NULL);
-	run_program(&run, (const char *const[]){ tool, "-c", d.conf, "call",
-	    "misbehave.echo", "-", NULL }, big);
+	run_program(&run,
+	    (const char *const[]){ tool, "-c", d.conf, "call", "misbehave.echo",
+		"-", NULL },
+	    big);
 	ck_assert_msg(run.status == 0, "%s", run.err);
 	ck_assert_ptr_nonnull(seen = json_loads(run.out, 0, NULL));
 	ck_assert_int_eq(ctl_int(seen, "body_length"), 900000);
@@ -82,8 +84,10 @@ START_TEST(body_from_stdin)
 	free(big);
 	/* larger than rest.max_body */
 	big = text_repeat('y', 1048577);
-	run_program(&run, (const char *const[]){ tool, "-c", d.conf, "call",
-	    "misbehave.echo", "-", NULL }, big);
+	run_program(&run,
+	    (const char *const[]){ tool, "-c", d.conf, "call", "misbehave.echo",
+		"-", NULL },
+	    big);
 	ck_assert_int_eq(run.status, 1);
 	run_release(&run);
 	free(big);
@@ -113,8 +117,8 @@ START_TEST(problems)
 
 		ctl_run(&d, &run, "call", table[i].handler, table[i].json,
 		    NULL);
-		ck_assert_msg(run.status != 0 && run.status < 126,
-		    "%s: %d", table[i].handler, run.status);
+		ck_assert_msg(run.status != 0 && run.status < 126, "%s: %d",
+		    table[i].handler, run.status);
 		text_require(table[i].handler, run.err, table[i].part);
 		run_release(&run);
 	}
@@ -126,15 +130,17 @@ END_TEST
 START_TEST(crashes)
 {
 	static const char *const handlers[] = { "misbehave.crash",
-	    "misbehave.abort", "misbehave.exit0", "misbehave.spin",
-	    "misbehave.vanish" };
+		"misbehave.abort", "misbehave.exit0", "misbehave.spin",
+		"misbehave.vanish" };
 	struct daemon d;
 
 	daemon_init(&d);
 	d.crashes = true;
-	daemon_configure(&d, &(struct daemon_conf){ .modules = ECHO_MODULES,
-	    .service = "start_timeout = 60.0; kill_grace = 0.1;",
-	    .routes = ECHO_ROUTES, .rest = "request_timeout = 0.5;" });
+	daemon_configure(&d,
+	    &(struct daemon_conf){ .modules = ECHO_MODULES,
+		.service = "start_timeout = 60.0; kill_grace = 0.1;",
+		.routes = ECHO_ROUTES,
+		.rest = "request_timeout = 0.5;" });
 	ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
 	for (long i = 0; i < 5; i++) {
 		struct run run;
@@ -148,8 +154,9 @@ START_TEST(crashes)
 		ctl_require_pool(&d, "rest", "restarts", i + 1, i + 1);
 		ctl_require_pool(&d, "rest", "ready", 2, 8);
 		status = ctl_status(&d);
-		text_require("last_restart", ctl_text(ctl_pool_row(status,
-		    "rest"), "last_restart"), handlers[i]);
+		text_require("last_restart",
+		    ctl_text(ctl_pool_row(status, "rest"), "last_restart"),
+		    handlers[i]);
 		json_decref(status);
 	}
 	daemon_stop(&d);
@@ -160,15 +167,17 @@ END_TEST
 START_TEST(impolite_clients)
 {
 	static const char *const lines[] = { "garbage\n", "{}\n", "[]\n", "\n",
-	    "{\"handler\":7}\n", "{\"handler\":\"hello.hello\"",
-	    "{\"handler\":\"hello.hello\",\"body\":7}\n" };
+		"{\"handler\":7}\n", "{\"handler\":\"hello.hello\"",
+		"{\"handler\":\"hello.hello\",\"body\":7}\n" };
 	struct daemon d;
 	json_t *answer;
 	char *big;
 	int fd;
 
-	daemon_start(&d, &(struct daemon_conf){ .modules = ECHO_MODULES,
-	    .routes = ECHO_ROUTES, .control = "timeout = 0.5;" });
+	daemon_start(&d,
+	    &(struct daemon_conf){ .modules = ECHO_MODULES,
+		.routes = ECHO_ROUTES,
+		.control = "timeout = 0.5;" });
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		fd = raw_connect_unix(d.socket);
 		raw_text(fd, "{\"cmd\":\"call\"}\n");
@@ -207,11 +216,12 @@ START_TEST(busy_workers)
 	struct run run;
 	int gate, clients[2];
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .workers = "start = 2; min_spare = 0; max_spare = 2; max = 2;",
-	    .rest = "request_timeout = 3600.0; connections = 1;",
-	    .modules = MODULE_GATE "," MODULE("hello"),
-	    .routes = ROUTES_GATE });
+	daemon_start(&d,
+	    &(struct daemon_conf){
+		.workers = "start = 2; min_spare = 0; max_spare = 2; max = 2;",
+		.rest = "request_timeout = 3600.0; connections = 1;",
+		.modules = MODULE_GATE "," MODULE("hello"),
+		.routes = ROUTES_GATE });
 	gate = gate_make(&d);
 	for (int i = 0; i < 2; i++)
 		clients[i] = gate_call(&d);

@@ -68,12 +68,14 @@ cause_trouble(const struct daemon *d)
 		"{\"cmd\":\"scale\",\"args\":[\"rest\",\"1\"]}",
 		"{\"cmd\":\"scale\",\"args\":[\"rest\",\"8\"]}",
 		"{\"cmd\":\"scale\",\"args\":[\"rest\",\"auto\"]}",
-		"{\"cmd\":\"reload\"}", "{\"cmd\":\"reload\"}",
-		"{\"cmd\":\"log\",\"args\":[\"info\"]}", "garbage",
+		"{\"cmd\":\"reload\"}",
+		"{\"cmd\":\"reload\"}",
+		"{\"cmd\":\"log\",\"args\":[\"info\"]}",
+		"garbage",
 		"{\"cmd\":\"call\"}",
 	};
 	static const char *const paths[] = { "/crash", "/exit0", "/abort",
-	    "/slow?s=9", "/big" };
+		"/slow?s=9", "/big" };
 
 	switch (any(8)) {
 	case 0:
@@ -129,22 +131,23 @@ START_TEST(chaos)
 		seed = (unsigned)atoi(other);
 	daemon_init(&d);
 	d.crashes = true;
-	daemon_configure(&d, &(struct daemon_conf){
-	    .service = "start_timeout = 60.0; kill_grace = 0.05;"
-	    "heartbeat_interval = 0.1; heartbeat_timeout = 0.5;"
-	    "respawn_min_delay = 0.01; respawn_max_delay = 0.2;"
-	    "stop_timeout = 2.0;",
-	    .log = "level = \"debug\"; access = false;",
-	    .modules = MODULE("hello") "," MODULE("misbehave"),
-	    .rest = "request_timeout = 0.5;",
-	    .workers = "start = 3; min_spare = 1; max_spare = 4; max = 8;"
-	    "shrink_delay = 0.2;",
-	    .routes = ROUTE("GET", "/hello", "hello.hello") ","
-	    ROUTE("GET", "/crash", "misbehave.crash") ","
-	    ROUTE("GET", "/exit0", "misbehave.exit0") ","
-	    ROUTE("GET", "/abort", "misbehave.abort") ","
-	    ROUTE("GET", "/slow", "misbehave.slow") ","
-	    ROUTE("GET", "/big", "misbehave.big") });
+	daemon_configure(&d,
+	    &(struct daemon_conf){
+		.service = "start_timeout = 60.0; kill_grace = 0.05;"
+			   "heartbeat_interval = 0.1; heartbeat_timeout = 0.5;"
+			   "respawn_min_delay = 0.01; respawn_max_delay = 0.2;"
+			   "stop_timeout = 2.0;",
+		.log = "level = \"debug\"; access = false;",
+		.modules = MODULE("hello") "," MODULE("misbehave"),
+		.rest = "request_timeout = 0.5;",
+		.workers = "start = 3; min_spare = 1; max_spare = 4; max = 8;"
+			   "shrink_delay = 0.2;",
+		.routes = ROUTE("GET", "/hello", "hello.hello") "," ROUTE("GET",
+		    "/crash", "misbehave.crash") "," ROUTE("GET", "/exit0",
+		    "misbehave.exit0") "," ROUTE("GET", "/abort",
+		    "misbehave.abort") "," ROUTE("GET", "/slow",
+		    "misbehave.slow") "," ROUTE("GET", "/big",
+		    "misbehave.big") });
 	ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
 	load = load_start(&d, "/hello", 4, false);
 	for (int i = 0; i < 300; i++) {

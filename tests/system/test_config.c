@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * test_config - broodd -t on configs that cannot work: each mistake is told with
- * its place and what to do, all of them at once, and a start refuses the same.
+ * test_config - broodd -t on configs that cannot work: each mistake is told
+ * with its place and what to do, all of them at once, and a start refuses the
+ * same.
  */
 #include <check.h>
 #include <fcntl.h>
@@ -23,8 +24,8 @@ run_broodd(const struct daemon *d, struct run *run, const char *option,
 {
 	const char *argv[DAEMON_ARGS];
 
-	daemon_args(argv, (const char *const[]){ "-c", d->conf, option,
-	    another, NULL });
+	daemon_args(argv,
+	    (const char *const[]){ "-c", d->conf, option, another, NULL });
 	run_program(run, argv, NULL);
 }
 
@@ -44,7 +45,11 @@ require_errors(const struct daemon *d, const char *const parts[])
 	run_release(&run);
 	ck_assert_int_eq(access(d->pid_file, F_OK), -1);
 }
-#define ERRORS(...) (const char *const[]){ __VA_ARGS__, NULL }
+#define ERRORS(...)               \
+	(const char *const[])     \
+	{                         \
+		__VA_ARGS__, NULL \
+	}
 
 static void
 require_ok(const struct daemon *d)
@@ -118,52 +123,55 @@ END_TEST
 START_TEST(keys_and_values)
 {
 	/* everything at once: nobody wants to run it a dozen times */
-	try(&(struct daemon_conf){
-	    .service = "strat_timeout = 1.0;\n stop_timeout = \"soon\";\n"
-	    "max_children = 99999999;",
-	    .log = "level = \"loud\";\n access = 1;",
-	    .rest = "conections = 5;\n request_timeout = -1.0;\n"
-	    "max_body = \"10 furlongs\"; unix_mode = 07777;",
-	    .workers = "start = 0; max = \"many\";",
-	    .routes = ROUTE("GET", "hello", "hello.hello") ","
-	    ROUTE("get", "/lower", "hello.hello") ","
-	    ROUTE("GET", "/a/{b", "hello.hello") ","
-	    "{ method = \"GET\"; path = \"/no-handler\"; },"
-	    "{ method = \"GET\"; path = \"/x\"; handler = \"nodot\"; }" },
+	try(
+	    &(struct daemon_conf){
+		.service = "strat_timeout = 1.0;\n stop_timeout = \"soon\";\n"
+			   "max_children = 99999999;",
+		.log = "level = \"loud\";\n access = 1;",
+		.rest = "conections = 5;\n request_timeout = -1.0;\n"
+			"max_body = \"10 furlongs\"; unix_mode = 07777;",
+		.workers = "start = 0; max = \"many\";",
+		.routes = ROUTE("GET", "hello", "hello.hello") "," ROUTE("get",
+		    "/lower", "hello.hello") "," ROUTE("GET", "/a/{b",
+		    "hello.hello") ","
+				   "{ method = \"GET\"; path = \"/no-handler\"; },"
+				   "{ method = \"GET\"; path = \"/x\"; handler = \"nodot\"; }" },
 	    ERRORS("brood.conf:", "strat_timeout", "start_timeout",
-	    "stop_timeout", "max_children", "level", "debug", "access",
-	    "conections", "connections", "request_timeout", "max_body",
-	    "unix_mode", "rest.workers.start", "rest.workers.max",
-	    "rest.routes"));
+		"stop_timeout", "max_children", "level", "debug", "access",
+		"conections", "connections", "request_timeout", "max_body",
+		"unix_mode", "rest.workers.start", "rest.workers.max",
+		"rest.routes"));
 }
 END_TEST
 
 START_TEST(groups)
 {
 	try(&(struct daemon_conf){ .whole = "sevice = { };\nrest = 3;\n"
-	    "modules = { };\nlog = ( );\n" },
+					    "modules = { };\nlog = ( );\n" },
 	    ERRORS("sevice", "service", "'rest'", "'modules'", "'log'"));
 	/* given twice */
 	try(&(struct daemon_conf){ .rest = "backlog = 3; backlog = 4;" },
 	    ERRORS("brood.conf"));
 	/* between the keys */
-	try(&(struct daemon_conf){
-	    .workers = "start = 9; min_spare = 8; max_spare = 2; max = 4;" },
+	try(
+	    &(struct daemon_conf){
+		.workers =
+		    "start = 9; min_spare = 8; max_spare = 2; max = 4;" },
 	    ERRORS("start", "max"));
 }
 END_TEST
 
 START_TEST(routes_and_handlers)
 {
-	try(&(struct daemon_conf){ .routes =
-	    ROUTE("GET", "/a", "helo.hello") ","
-	    ROUTE("GET", "/b", "hello.hello") ","
-	    ROUTE("GET", "/b", "hello.echo") },
+	try(&(struct daemon_conf){ .routes = ROUTE("GET", "/a",
+				       "helo.hello") "," ROUTE("GET", "/b",
+				       "hello.hello") "," ROUTE("GET", "/b",
+				       "hello.echo") },
 	    ERRORS("helo.hello", "hello", "/b"));
 	/* what only the module knows */
-	try(&(struct daemon_conf){ .routes =
-	    ROUTE("GET", "/a", "hello.hallo") ","
-	    ROUTE("GET", "/b", "hello.nothing") },
+	try(&(struct daemon_conf){ .routes = ROUTE("GET", "/a",
+				       "hello.hallo") "," ROUTE("GET", "/b",
+				       "hello.nothing") },
 	    ERRORS("hello.hallo", "hello.hello", "hello.nothing"));
 }
 END_TEST
@@ -177,16 +185,17 @@ START_TEST(modules)
 	path = text_format("%s/text.so", d.dir);
 	text_write(path, "this is no shared object\n");
 	free(path);
-	daemon_configure(&d, &(struct daemon_conf){ .modules =
-	    "{ name = \"missing\"; path = \"$DIR/missing.so\"; },"
-	    "{ name = \"text\"; path = \"$DIR/text.so\"; },"
-	    "{ name = \"failing\"; path = \"$SO/start_fails.so\";"
-	    "  settings = { why = \"no moon tonight\"; }; },"
-	    MODULE("no_symbol") "," MODULE("wrong_abi") "," MODULE("hello")
-	    "," MODULE("no_table") "," MODULE("no_name") ","
-	    MODULE("bad_handlers") });
-	require_errors(&d, ERRORS("missing.so", "text.so", "no moon tonight",
-	    "no_symbol", "wrong_abi", "no_table", "no_name", "bad_handlers"));
+	daemon_configure(&d,
+	    &(struct daemon_conf){
+		.modules =
+		    "{ name = \"missing\"; path = \"$DIR/missing.so\"; },"
+		    "{ name = \"text\"; path = \"$DIR/text.so\"; },"
+		    "{ name = \"failing\"; path = \"$SO/start_fails.so\";"
+		    "  settings = { why = \"no moon tonight\"; }; }," MODULE("no_symbol") "," MODULE("wrong_abi") "," MODULE(
+			"hello") "," MODULE("no_table") "," MODULE("no_name") "," MODULE("bad_handlers") });
+	require_errors(&d,
+	    ERRORS("missing.so", "text.so", "no moon tonight", "no_symbol",
+		"wrong_abi", "no_table", "no_name", "bad_handlers"));
 	daemon_release(&d);
 }
 END_TEST
@@ -195,19 +204,23 @@ END_TEST
 START_TEST(modules_that_kill)
 {
 	try(&(struct daemon_conf){ .modules = MODULE("start_crashes"),
-	    .routes = "" }, ERRORS("start_crashes", "SIGABRT"));
+		.routes = "" },
+	    ERRORS("start_crashes", "SIGABRT"));
 	try(&(struct daemon_conf){ .modules = MODULE("start_exits"),
-	    .routes = "" }, ERRORS("start_exits"));
+		.routes = "" },
+	    ERRORS("start_exits"));
 	try(&(struct daemon_conf){ .service = "start_timeout = 1.0;",
-	    .modules = MODULE("start_hangs"), .routes = "" },
+		.modules = MODULE("start_hangs"),
+		.routes = "" },
 	    ERRORS("start_hangs"));
 }
 END_TEST
 
 START_TEST(names_twice)
 {
-	try(&(struct daemon_conf){ .modules = MODULE("hello") ","
-	    MODULE("hello") }, ERRORS("hello"));
+	try(&(struct daemon_conf){ .modules = MODULE("hello") "," MODULE(
+				       "hello") },
+	    ERRORS("hello"));
 }
 END_TEST
 
@@ -220,19 +233,22 @@ START_TEST(ports_and_folders)
 	daemon_init(&d);
 	path = text_format("%s/file", d.dir);
 	text_write(path, "");
-	listen = text_format("\"127.0.0.1:%d\", \"unix:$DIR/no/dir.sock\","
+	listen = text_format(
+	    "\"127.0.0.1:%d\", \"unix:$DIR/no/dir.sock\","
 	    "\"1.2.3.4.5:80\", \"127.0.0.1:99999\", \"192.0.2.1:8080\"",
 	    other.port);
 	daemon_configure(&d, &(struct daemon_conf){ .listen = listen });
 	require_errors(&d, ERRORS("1.2.3.4.5", "99999"));
 	free(listen);
 	listen = text_format("\"127.0.0.1:%d\", \"unix:$DIR/no/dir.sock\","
-	    "\"192.0.2.1:8080\"", other.port);
-	daemon_configure(&d, &(struct daemon_conf){ .listen = listen,
-	    .log = "target = \"$DIR/file/x/brood.log\";",
-	    .service = "pid_file = \"$DIR/file/broodd.pid\";" });
-	require_errors(&d, ERRORS("in use", "no/dir.sock", "192.0.2.1",
-	    "file/x", "pid_file"));
+			     "\"192.0.2.1:8080\"",
+	    other.port);
+	daemon_configure(&d,
+	    &(struct daemon_conf){ .listen = listen,
+		.log = "target = \"$DIR/file/x/brood.log\";",
+		.service = "pid_file = \"$DIR/file/broodd.pid\";" });
+	require_errors(&d,
+	    ERRORS("in use", "no/dir.sock", "192.0.2.1", "file/x", "pid_file"));
 	free(listen);
 	free(path);
 	daemon_release(&d);
@@ -261,13 +277,13 @@ START_TEST(unwritable_folders)
 	daemon_init(&d);
 	path = text_format("%s/closed", d.dir);
 	ck_assert_int_eq(mkdir(path, 0500), 0);
-	daemon_configure(&d, &(struct daemon_conf){ .whole =
-	    "service = { run_dir = \"$DIR/closed/run\";"
-	    "  state_dir = \"$DIR/closed/state\"; };"
-	    "log = { target = \"$DIR/closed/brood.log\"; };"
-	    "rest = { listen = [ \"127.0.0.1:$PORT\" ]; };" });
-	require_errors(&d, ERRORS("closed/run", "closed/state",
-	    "log.target"));
+	daemon_configure(&d,
+	    &(struct daemon_conf){
+		.whole = "service = { run_dir = \"$DIR/closed/run\";"
+			 "  state_dir = \"$DIR/closed/state\"; };"
+			 "log = { target = \"$DIR/closed/brood.log\"; };"
+			 "rest = { listen = [ \"127.0.0.1:$PORT\" ]; };" });
+	require_errors(&d, ERRORS("closed/run", "closed/state", "log.target"));
 	free(path);
 	daemon_release(&d);
 }
@@ -280,13 +296,16 @@ START_TEST(users)
 	if (getuid() != 0)
 		return;
 	daemon_init(&d);
-	daemon_configure(&d, &(struct daemon_conf){ .whole =
-	    "service = { user = \"no-such-user\"; run_dir = \"$DIR/run\";"
-	    "  state_dir = \"$DIR/state\"; };" });
+	daemon_configure(&d,
+	    &(struct daemon_conf){
+		.whole =
+		    "service = { user = \"no-such-user\"; run_dir = \"$DIR/run\";"
+		    "  state_dir = \"$DIR/state\"; };" });
 	require_errors(&d, ERRORS("no-such-user"));
-	daemon_configure(&d, &(struct daemon_conf){ .whole =
-	    "service = { user = \"root\"; run_dir = \"$DIR/run\";"
-	    "  state_dir = \"$DIR/state\"; };" });
+	daemon_configure(&d,
+	    &(struct daemon_conf){
+		.whole = "service = { user = \"root\"; run_dir = \"$DIR/run\";"
+			 "  state_dir = \"$DIR/state\"; };" });
 	require_errors(&d, ERRORS("root"));
 	daemon_release(&d);
 }
@@ -299,13 +318,15 @@ START_TEST(round_trip)
 	struct run first, second;
 
 	daemon_init(&d);
-	daemon_configure(&d, &(struct daemon_conf){
-	    .log = "level = \"warning\"; format = \"json\";",
-	    .modules = "{ name = \"hello\"; path = \"$SO/hello.so\";"
-	    "  settings = { greeting = \"a \\\"b\\\" \\\\ c\\n\"; deep = {"
-	    "  list = ( 1, 2.5, true, \"x\", ( ) ); }; }; }",
-	    .rest = "max_body = \"2M\"; idle_timeout = 0.25;"
-	    "unix_mode = 0600;" });
+	daemon_configure(&d,
+	    &(struct daemon_conf){
+		.log = "level = \"warning\"; format = \"json\";",
+		.modules =
+		    "{ name = \"hello\"; path = \"$SO/hello.so\";"
+		    "  settings = { greeting = \"a \\\"b\\\" \\\\ c\\n\"; deep = {"
+		    "  list = ( 1, 2.5, true, \"x\", ( ) ); }; }; }",
+		.rest = "max_body = \"2M\"; idle_timeout = 0.25;"
+			"unix_mode = 0600;" });
 	run_broodd(&d, &first, "-T", NULL);
 	ck_assert_msg(first.status == 0, "%s", first.err);
 	text_require("-T", first.out, "idle_timeout");
@@ -331,8 +352,9 @@ START_TEST(start_refuses_the_same)
 	int status = 0;
 
 	daemon_init(&d);
-	daemon_configure(&d, &(struct daemon_conf){ .rest = "conections = 5;",
-	    .workers = "start = 0;" });
+	daemon_configure(&d,
+	    &(struct daemon_conf){ .rest = "conections = 5;",
+		.workers = "start = 0;" });
 	reason = daemon_try(&d, &status);
 	ck_assert_ptr_nonnull(reason);
 	ck_assert_int_eq(status, 78);

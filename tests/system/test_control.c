@@ -91,8 +91,8 @@ START_TEST(oversized_line)
 	json_t *answer;
 	int fd;
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .control = "max_line = 1024;" });
+	daemon_start(&d,
+	    &(struct daemon_conf){ .control = "max_line = 1024;" });
 	fd = raw_connect_unix(d.socket);
 	raw_text(fd, big);
 	answer = ctl_read(fd);
@@ -113,8 +113,7 @@ START_TEST(half_a_line)
 	int silent, half, slow;
 	struct pollfd p = { .events = POLLIN };
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .control = "timeout = 0.3;" });
+	daemon_start(&d, &(struct daemon_conf){ .control = "timeout = 0.3;" });
 	silent = raw_connect_unix(d.socket);
 	half = raw_connect_unix(d.socket);
 	raw_text(half, "{\"cmd\":\"sta");
@@ -147,9 +146,9 @@ START_TEST(client_that_never_reads)
 	struct daemon d;
 	int fds[4], small = 1;
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .control = "timeout = 0.3; max_clients = 4;",
-	    .workers = "start = 60; max_spare = 60; max = 60;" });
+	daemon_start(&d,
+	    &(struct daemon_conf){ .control = "timeout = 0.3; max_clients = 4;",
+		.workers = "start = 60; max_spare = 60; max = 60;" });
 	for (int i = 0; i < 4; i++) {
 		fds[i] = raw_connect_unix(d.socket);
 		setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &small,
@@ -171,8 +170,9 @@ START_TEST(too_many_clients)
 	struct daemon d;
 	int fds[40];
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .control = "timeout = 0.5; max_clients = 3;" });
+	daemon_start(&d,
+	    &(struct daemon_conf){
+		.control = "timeout = 0.5; max_clients = 3;" });
 	for (int i = 0; i < 40; i++)
 		fds[i] = raw_connect_unix(d.socket);
 	/* whether they are turned away or wait for their turn: it ends */
@@ -194,8 +194,10 @@ START_TEST(client_that_leaves)
 	for (int i = 0; i < 100; i++) {
 		int fd = raw_connect_unix(d.socket);
 
-		raw_text(fd, i % 2 == 0 ? "{\"cmd\":\"status\"}\n" :
-		    "{\"cmd\":\"scale\",\"args\":[\"rest\",\"3\"]}\n");
+		raw_text(fd,
+		    i % 2 == 0 ?
+			"{\"cmd\":\"status\"}\n" :
+			"{\"cmd\":\"scale\",\"args\":[\"rest\",\"3\"]}\n");
 		close(fd);
 	}
 	ctl_require_pool(&d, "rest", "ready", 3, 3);
@@ -246,16 +248,16 @@ require_keys(json_t *object, const char *const keys[])
 
 START_TEST(shape_of_status)
 {
-	static const char *const top[] = { "service", "version", "pid",
-	    "state", "uptime", "generation", "config", "log_level", "reload",
-	    "listen", "pools", "children", NULL };
-	static const char *const pool[] = { "role", "target", "wanted",
-	    "ready", "busy", "spare", "starting", "draining", "min_spare",
-	    "max_spare", "max", "calls", "errors", "restarts", "held",
-	    "retry_in", "last_restart", NULL };
+	static const char *const top[] = { "service", "version", "pid", "state",
+		"uptime", "generation", "config", "log_level", "reload",
+		"listen", "pools", "children", NULL };
+	static const char *const pool[] = { "role", "target", "wanted", "ready",
+		"busy", "spare", "starting", "draining", "min_spare",
+		"max_spare", "max", "calls", "errors", "restarts", "held",
+		"retry_in", "last_restart", NULL };
 	static const char *const child[] = { "slot", "role", "pid", "state",
-	    "generation", "uptime", "calls", "errors", "connections",
-	    "heartbeat_age", "rss_bytes", "call", "restarts", "why", NULL };
+		"generation", "uptime", "calls", "errors", "connections",
+		"heartbeat_age", "rss_bytes", "call", "restarts", "why", NULL };
 	struct daemon d;
 	struct run run;
 	json_t *data, *row;
@@ -300,8 +302,7 @@ START_TEST(log_and_explain)
 	size_t from;
 	char *line;
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .log = "level = \"notice\";" });
+	daemon_start(&d, &(struct daemon_conf){ .log = "level = \"notice\";" });
 	ctl_run(&d, &run, "log", "debug", NULL);
 	ck_assert_int_eq(run.status, 0);
 	run_release(&run);
@@ -328,8 +329,8 @@ START_TEST(log_and_explain)
 	ctl_run(&d, &run, "--json", "explain", "rest", NULL);
 	ck_assert_int_eq(run.status, 0);
 	status = json_loads(run.out, 0, NULL);
-	ck_assert(json_is_array(json_object_get(json_object_get(status,
-	    "data"), "decisions")));
+	ck_assert(json_is_array(
+	    json_object_get(json_object_get(status, "data"), "decisions")));
 	json_decref(status);
 	run_release(&run);
 	daemon_stop(&d);

@@ -24,8 +24,8 @@ static void
 prepare(struct daemon *d)
 {
 	daemon_init(d);
-	daemon_configure(d, &(struct daemon_conf){
-	    .log = "target = \"$DIR/brood.log\";" });
+	daemon_configure(d,
+	    &(struct daemon_conf){ .log = "target = \"$DIR/brood.log\";" });
 }
 
 /* The master that a broodctl start left with us, its next subreaper. */
@@ -43,8 +43,8 @@ adopt(struct daemon *d)
 }
 
 static void
-require_ctl(const struct daemon *d, const char *cmd, int code,
-    const char *out, const char *err)
+require_ctl(const struct daemon *d, const char *cmd, int code, const char *out,
+    const char *err)
 {
 	struct run run;
 
@@ -128,9 +128,9 @@ START_TEST(broken_config)
 	prepare(&d);
 	require_ctl(&d, "start", 0, "started", "");
 	adopt(&d);
-	daemon_configure(&d, &(struct daemon_conf){
-	    .log = "target = \"$DIR/brood.log\";",
-	    .rest = "connection = 3;" });
+	daemon_configure(&d,
+	    &(struct daemon_conf){ .log = "target = \"$DIR/brood.log\";",
+		.rest = "connection = 3;" });
 	require_ctl(&d, "reload", 78, "", "connections");
 	/* a restart looks before it leaps */
 	require_ctl(&d, "restart", 78, "", "connections");
@@ -139,9 +139,9 @@ START_TEST(broken_config)
 	require_ctl(&d, "status", 0, "rest", "");
 	require_ctl(&d, "stop", 0, "stopped", "");
 	require_gone(&d);
-	daemon_configure(&d, &(struct daemon_conf){
-	    .log = "target = \"$DIR/brood.log\";",
-	    .rest = "connection = 3;" });
+	daemon_configure(&d,
+	    &(struct daemon_conf){ .log = "target = \"$DIR/brood.log\";",
+		.rest = "connection = 3;" });
 	require_ctl(&d, "start", 78, "", "connections");
 	daemon_require_clean(&d);
 	daemon_release(&d);
@@ -172,7 +172,7 @@ END_TEST
 START_TEST(json)
 {
 	static const char *const cmds[] = { "start", "status", "reload",
-	    "restart", "stop" };
+		"restart", "stop" };
 	struct daemon d;
 
 	prepare(&d);
@@ -210,12 +210,13 @@ START_TEST(socket_by_name)
 	char *tool = text_format("%s/broodctl", suite_build());
 
 	daemon_start(&d, &(struct daemon_conf){ 0 });
-	run_program(&run, (const char *const[]){ tool, "-s", d.socket,
-	    "status", NULL }, NULL);
+	run_program(&run,
+	    (const char *const[]){ tool, "-s", d.socket, "status", NULL },
+	    NULL);
 	ck_assert_msg(run.status == 0, "%s", run.err);
 	run_release(&run);
-	run_program(&run, (const char *const[]){ tool, "-s", d.socket, "stop",
-	    NULL }, NULL);
+	run_program(&run,
+	    (const char *const[]){ tool, "-s", d.socket, "stop", NULL }, NULL);
 	ck_assert_msg(run.status == 0, "%s", run.err);
 	run_release(&run);
 	require_gone(&d);

@@ -18,13 +18,14 @@
 
 /* As much of them as a body may have; and some text of our own, so that there
  * is something to find on a machine without any. */
-#define TEXT_OF_CHANGELOGS \
-	"{ zcat -f /usr/share/doc/*/changelog* 2>/dev/null;" \
-	" for i in 1 2 3 4 5 6 7 8 9; do" \
-	" echo \"a$i@example.org, <b.$i+x@mail.example.com>; a1@example.org\";" \
-	" printf 'x@y x@.y @a.b a@b. \\000\\377c@d.e@f.g\\n'; done; }" \
+#define TEXT_OF_CHANGELOGS                                                \
+	"{ zcat -f /usr/share/doc/*/changelog* 2>/dev/null;"              \
+	" for i in 1 2 3 4 5 6 7 8 9; do"                                 \
+	" echo \"a$i@example.org, <b.$i+x@mail.example.com>; a1@x.org\";" \
+	" printf 'x@y x@.y @a.b a@b. \\000\\377c@d.e@f.g\\n'; done; }"    \
 	" | head -c 30000000 >\"$1\""
-#define GREP "LC_ALL=C grep -aoE" \
+#define GREP                                                        \
+	"LC_ALL=C grep -aoE"                                        \
 	" '[a-zA-Z0-9_.+-]+@[a-zA-Z0-9-]+\\.[a-zA-Z0-9.-]+' \"$1\"" \
 	" | LC_ALL=C sort -u"
 
@@ -34,8 +35,9 @@ shell(const char *script, const char *argument)
 	struct run run;
 	char *out;
 
-	run_program(&run, (const char *const[]){ "sh", "-c", script, "sh",
-	    argument, NULL }, NULL);
+	run_program(&run,
+	    (const char *const[]){ "sh", "-c", script, "sh", argument, NULL },
+	    NULL);
 	ck_assert_msg(run.status == 0, "%s: %s", script, run.err);
 	out = run.out;
 	run.out = NULL;
@@ -53,7 +55,7 @@ lines_of(json_t *addresses)
 	FILE *out = open_memstream(&text, &size);
 
 	json_array_foreach(addresses, i, address)
-		fprintf(out, "%s\n", json_string_value(address));
+	    fprintf(out, "%s\n", json_string_value(address));
 	fclose(out);
 	return text;
 }
@@ -66,16 +68,18 @@ START_TEST(changelogs)
 	size_t len;
 	json_t *answer;
 
-	daemon_start(&d, &(struct daemon_conf){ .modules = MODULE("cruncher"),
-	    .rest = "max_body = \"40M\";",
-	    .routes = ROUTE("POST", "/upload", "cruncher.upload") });
+	daemon_start(&d,
+	    &(struct daemon_conf){ .modules = MODULE("cruncher"),
+		.rest = "max_body = \"40M\";",
+		.routes = ROUTE("POST", "/upload", "cruncher.upload") });
 	path = text_format("%s/changelogs", d.dir);
 	free(shell(TEXT_OF_CHANGELOGS, path));
 	wanted = shell(GREP, path);
 	ck_assert_ptr_nonnull(body = text_read(path, &len));
 	ck_assert_uint_gt(len, 500);
-	http_require(&d, &(struct ask){ .path = "/upload", .body = body,
-	    .body_len = len }, &reply);
+	http_require(&d,
+	    &(struct ask){ .path = "/upload", .body = body, .body_len = len },
+	    &reply);
 	ck_assert_msg(reply.status == 200, "%d: %.500s", reply.status,
 	    reply.body);
 	answer = reply_json(&reply);
@@ -99,22 +103,33 @@ START_TEST(json_and_nothing)
 	struct daemon d;
 	struct reply reply;
 
-	daemon_start(&d, &(struct daemon_conf){ .modules = MODULE("cruncher"),
-	    .routes = ROUTE("POST", "/upload", "cruncher.upload") });
-	http_require(&d, &(struct ask){ .path = "/upload",
-	    .body = "{\"text\": \"a@b.c, d@e.f and a@b.c\"}",
-	    .header = { "Content-Type: application/json" } }, &reply);
+	daemon_start(&d,
+	    &(struct daemon_conf){ .modules = MODULE("cruncher"),
+		.routes = ROUTE("POST", "/upload", "cruncher.upload") });
+	http_require(&d,
+	    &(struct ask){ .path = "/upload",
+		.body = "{\"text\": \"a@b.c, d@e.f and a@b.c\"}",
+		.header = { "Content-Type: application/json" } },
+	    &reply);
 	ck_assert_int_eq(reply.status, 200);
 	text_require("the answer", reply.body,
 	    "{\"addresses\":[\"a@b.c\",\"d@e.f\"],\"count\":2}");
 	reply_release(&reply);
-	http_require(&d, &(struct ask){ .path = "/upload", .body = "nobody",
-	    }, &reply);
+	http_require(&d,
+	    &(struct ask){
+		.path = "/upload",
+		.body = "nobody",
+	    },
+	    &reply);
 	ck_assert_int_eq(reply.status, 200);
-	text_require("the answer", reply.body, "{\"addresses\":[],\"count\":0}");
+	text_require("the answer", reply.body,
+	    "{\"addresses\":[],\"count\":0}");
 	reply_release(&reply);
-	http_require(&d, &(struct ask){ .path = "/upload", .body = "{",
-	    .header = { "Content-Type: application/json" } }, &reply);
+	http_require(&d,
+	    &(struct ask){ .path = "/upload",
+		.body = "{",
+		.header = { "Content-Type: application/json" } },
+	    &reply);
 	reply_require_problem(&reply, 400);
 	reply_release(&reply);
 	daemon_stop(&d);

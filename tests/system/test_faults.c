@@ -35,9 +35,10 @@ START_TEST(master_killed_leaves_nobody)
 	size_t n;
 	char *unix_path, *reason;
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .service = "stop_timeout = 3600.0; start_timeout = 60.0;",
-	    .listen = "\"127.0.0.1:$PORT\", \"unix:$DIR/rest.sock\"" });
+	daemon_start(&d,
+	    &(struct daemon_conf){
+		.service = "stop_timeout = 3600.0; start_timeout = 60.0;",
+		.listen = "\"127.0.0.1:$PORT\", \"unix:$DIR/rest.sock\"" });
 	unix_path = text_format("%s/rest.sock", d.dir);
 	ck_assert_uint_ge(n = ctl_pids(&d, pids, 16), 2);
 	for (size_t i = 0; i < n; i++)
@@ -70,10 +71,12 @@ START_TEST(master_killed_during_a_call)
 	size_t n;
 	int client, gate;
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .service = "stop_timeout = 3600.0; start_timeout = 60.0;",
-	    .modules = MODULE_GATE, .routes = ROUTES_GATE,
-	    .rest = "request_timeout = 3600.0;" });
+	daemon_start(&d,
+	    &(struct daemon_conf){
+		.service = "stop_timeout = 3600.0; start_timeout = 60.0;",
+		.modules = MODULE_GATE,
+		.routes = ROUTES_GATE,
+		.rest = "request_timeout = 3600.0;" });
 	gate = gate_make(&d);
 	client = gate_call(&d);
 	ctl_require_pool(&d, "rest", "busy", 1, 1);
@@ -107,10 +110,12 @@ START_TEST(idle_family_sleeps)
 	struct pollfd p = { .events = POLLIN };
 	long before;
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .service = "heartbeat_interval = 600.0; heartbeat_timeout = 3600.0;"
-	    "start_timeout = 60.0;",
-	    .rest = "idle_timeout = 0.05;" });
+	daemon_start(&d,
+	    &(struct daemon_conf){
+		.service =
+		    "heartbeat_interval = 600.0; heartbeat_timeout = 3600.0;"
+		    "start_timeout = 60.0;",
+		.rest = "idle_timeout = 0.05;" });
 	ck_assert_int_eq(http_status(&d, "/hello", NULL), 200);
 	ctl_require_pool(&d, "rest", "ready", 2, 2);
 	p.fd = d.pidfd;

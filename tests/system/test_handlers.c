@@ -18,25 +18,25 @@
 #include "lib/text.h"
 
 #define BAD(name) ROUTE("GET", "/" name, "misbehave." name)
-#define ROUTES ROUTE("GET", "/hello", "hello.hello") "," BAD("crash") "," \
-	BAD("abort") "," BAD("exit0") "," BAD("vanish") "," BAD("overflow") \
-	"," BAD("spin") "," BAD("sigblock") "," BAD("slow") "," \
-	BAD("cancelled") "," BAD("double_reply") "," BAD("no_reply") "," \
-	BAD("reply_after_reject") "," BAD("reply_then_reject") "," \
-	BAD("reject") "," BAD("retry") "," BAD("bad_status") "," \
-	BAD("bad_outcome") "," BAD("bad_type") "," BAD("leak") "," \
-	"{ method = \"GET\"; path = \"/short\"; handler = \"misbehave.slow\";" \
-	"  timeout = 0.2; }"
+#define ROUTES                                                                                                                                                                                                                                                                                                             \
+	ROUTE("GET", "/hello", "hello.hello")                                                                                                                                                                                                                                                                              \
+	"," BAD("crash") "," BAD("abort") "," BAD("exit0") "," BAD("vanish") "," BAD("overflow") "," BAD("spin") "," BAD("sigblock") "," BAD("slow") "," BAD(                                                                                                                                                              \
+	    "cancelled") "," BAD("double_reply") "," BAD("no_reply") "," BAD("reply_after_reject") "," BAD("reply_then_reject") "," BAD("reject") "," BAD("retry") "," BAD("bad_status") "," BAD("bad_outcome") "," BAD("bad_type") "," BAD("leak") ","                                                                    \
+																														    "{ method = \"GET\"; path = \"/short\"; handler = \"misbehave.slow\";" \
+																														    "  timeout = 0.2; }"
 
 static void
 start(struct daemon *d, const char *rest, const char *workers)
 {
 	daemon_init(d);
 	d->crashes = true;
-	daemon_configure(d, &(struct daemon_conf){
-	    .service = "start_timeout = 60.0; kill_grace = 0.1;",
-	    .modules = MODULE("hello") "," MODULE("misbehave"),
-	    .routes = ROUTES, .rest = rest, .workers = workers });
+	daemon_configure(d,
+	    &(struct daemon_conf){
+		.service = "start_timeout = 60.0; kill_grace = 0.1;",
+		.modules = MODULE("hello") "," MODULE("misbehave"),
+		.routes = ROUTES,
+		.rest = rest,
+		.workers = workers });
 	ck_assert_ptr_null(daemon_try(d, &(int){ 0 }));
 }
 
@@ -44,8 +44,8 @@ start(struct daemon *d, const char *rest, const char *workers)
 struct fatal {
 	const char *name;
 	int status;
-	bool mute;		/* or just the end of the connection */
-	const char *how;	/* in the log and in status */
+	bool mute;	 /* or just the end of the connection */
+	const char *how; /* in the log and in status */
 };
 
 static void
@@ -62,8 +62,8 @@ die_once(const struct daemon *d, const struct fatal *fatal, long restarts)
 
 	http_ask(d, &ask, &reply);
 	ck_assert_msg(reply.status == fatal->status ||
-	    (fatal->mute && reply.status == 0), "%s: %d, not %d", fatal->name,
-	    reply.status, fatal->status);
+		(fatal->mute && reply.status == 0),
+	    "%s: %d, not %d", fatal->name, reply.status, fatal->status);
 	if (reply.status != 0) {
 		reply_require_problem(&reply, reply.status);
 		ck_assert_str_eq(reply_header(&reply, "X-Request-Id"), id);
@@ -142,10 +142,12 @@ START_TEST(gives_up_in_time)
 	json_t *status;
 
 	daemon_init(&d);
-	daemon_configure(&d, &(struct daemon_conf){
-	    .service = "start_timeout = 60.0; kill_grace = 30.0;",
-	    .modules = MODULE("hello") "," MODULE("misbehave"),
-	    .routes = ROUTES, .rest = "request_timeout = 0.3;" });
+	daemon_configure(&d,
+	    &(struct daemon_conf){
+		.service = "start_timeout = 60.0; kill_grace = 30.0;",
+		.modules = MODULE("hello") "," MODULE("misbehave"),
+		.routes = ROUTES,
+		.rest = "request_timeout = 0.3;" });
 	ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
 	n = ctl_pids(&d, pids, 16);
 	http_require(&d, &(struct ask){ .path = "/cancelled" }, &reply);
@@ -251,7 +253,7 @@ END_TEST
 START_TEST(others_are_unaffected)
 {
 	static const char *const paths[] = { "/crash", "/abort", "/exit0",
-	    "/overflow" };
+		"/overflow" };
 	struct daemon d;
 	struct load *load;
 

@@ -23,12 +23,13 @@
 #include "lib/text.h"
 
 /* make install with the prefix $DIR/usr of a copy of the build. */
-#define INSTALL "set -e; unset MAKEFLAGS MAKELEVEL MFLAGS\n" \
-	"mkdir \"$1/build\"\n" \
+#define INSTALL                                                              \
+	"set -e; unset MAKEFLAGS MAKELEVEL MFLAGS\n"                         \
+	"mkdir \"$1/build\"\n"                                               \
 	"cp -a \"$2/broodd\" \"$2/broodctl\" \"$2/modules\" \"$1/build/\"\n" \
-	"old=\n" \
-	"for f in \"$1\"/build/broodd \"$1\"/build/broodctl" \
-	" \"$1\"/build/modules/*.so; do old=\"$old -o $f\"; done\n" \
+	"old=\n"                                                             \
+	"for f in \"$1\"/build/broodd \"$1\"/build/broodctl"                 \
+	" \"$1\"/build/modules/*.so; do old=\"$old -o $f\"; done\n"          \
 	"make B=\"$1/build\" prefix=\"$1/usr\" $old \"$3\"\n"
 
 static void
@@ -36,8 +37,10 @@ run_make(const struct daemon *d, const char *target)
 {
 	struct run run;
 
-	run_program(&run, (const char *const[]){ "sh", "-c", INSTALL, "sh",
-	    d->dir, suite_build(), target, NULL }, NULL);
+	run_program(&run,
+	    (const char *const[]){ "sh", "-c", INSTALL, "sh", d->dir,
+		suite_build(), target, NULL },
+	    NULL);
 	ck_assert_msg(run.status == 0, "make %s: %s%s", target, run.out,
 	    run.err);
 	run_release(&run);
@@ -59,8 +62,10 @@ write_config(struct daemon *d, const char *rest)
 	char *conf = installed(d, "etc/brood/brood.conf");
 
 	snprintf(d->conf, sizeof(d->conf), "%s", conf);
-	daemon_configure(d, &(struct daemon_conf){ .modules = modules,
-	    .log = "target = \"$DIR/brood.log\";", .rest = rest });
+	daemon_configure(d,
+	    &(struct daemon_conf){ .modules = modules,
+		.log = "target = \"$DIR/brood.log\";",
+		.rest = rest });
 	free(conf);
 	free(modules);
 	free(from);
@@ -176,8 +181,8 @@ first_file(const struct daemon *d, const char *path)
 	struct run run;
 	char *found;
 
-	run_program(&run, (const char *const[]){ "find", full, "-type", "f",
-	    NULL }, NULL);
+	run_program(&run,
+	    (const char *const[]){ "find", full, "-type", "f", NULL }, NULL);
 	found = run.out != NULL && run.out[0] != '\0' ? strdup(run.out) : NULL;
 	run_release(&run);
 	free(full);
@@ -214,8 +219,10 @@ START_TEST(files)
 	/* the operator's config outlives another install and an uninstall */
 	conf = installed(&d, "etc/brood/brood.conf");
 	text_write(conf, "# mine\n");
-	run_program(&run, (const char *const[]){ "rm", "-rf",
-	    text = text_format("%s/build", d.dir), NULL }, NULL);
+	run_program(&run,
+	    (const char *const[]){ "rm", "-rf",
+		text = text_format("%s/build", d.dir), NULL },
+	    NULL);
 	run_release(&run);
 	run_make(&d, "install");
 	run_program(&run, (const char *const[]){ "rm", "-rf", text, NULL },

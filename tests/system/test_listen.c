@@ -22,11 +22,12 @@ START_TEST(ipv6_and_unix)
 	json_t *seen;
 	char *path, *url;
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .listen = "\"[::1]:$PORT\", \"unix:$DIR/rest.sock\"",
-	    .rest = "unix_mode = 0666;",
-	    .modules = MODULE("misbehave"),
-	    .routes = ROUTE("GET", "/echo", "misbehave.echo") });
+	daemon_start(&d,
+	    &(struct daemon_conf){
+		.listen = "\"[::1]:$PORT\", \"unix:$DIR/rest.sock\"",
+		.rest = "unix_mode = 0666;",
+		.modules = MODULE("misbehave"),
+		.routes = ROUTE("GET", "/echo", "misbehave.echo") });
 	path = text_format("%s/rest.sock", d.dir);
 	url = text_format("http://[::1]:%d/echo", d.port);
 	seen = echo_ask(&d, &(struct ask){ .path = url });
@@ -52,9 +53,9 @@ make_certificate(const struct daemon *d)
 	char *key = text_format("%s/key.pem", d->dir);
 	char *cert = text_format("%s/cert.pem", d->dir);
 	const char *const argv[] = { "openssl", "req", "-x509", "-newkey",
-	    "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-	    "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
-	    "-keyout", key, "-out", cert, NULL };
+		"rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+		"-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+		"-keyout", key, "-out", cert, NULL };
 	struct run run;
 
 	run_program(&run, argv, NULL);
@@ -71,10 +72,11 @@ START_TEST(tls)
 	char *ca, *url, *plain;
 	int plain_fd, plain_port = daemon_reserve_port(&plain_fd);
 	struct daemon_conf conf = {
-	    .rest = "tls = { certificate = \"$DIR/cert.pem\";"
-	    "  key = \"$DIR/key.pem\"; };",
-	    .modules = ECHO_MODULES,
-	    .routes = ECHO_ROUTES };
+		.rest = "tls = { certificate = \"$DIR/cert.pem\";"
+			"  key = \"$DIR/key.pem\"; };",
+		.modules = ECHO_MODULES,
+		.routes = ECHO_ROUTES
+	};
 	char *listen = text_format(
 	    "\"127.0.0.1:$PORT\", \"http://127.0.0.1:%d\"", plain_port);
 	char *reason;
@@ -90,8 +92,11 @@ START_TEST(tls)
 	url = text_format("https://127.0.0.1:%d/echo", d.port);
 	plain = text_format("http://127.0.0.1:%d/hello", plain_port);
 	for (int i = 0; i < 3; i++) {
-		http_require(&d, &(struct ask){ .path = url, .ca_file = ca,
-		    .body = "over TLS" }, &reply);
+		http_require(&d,
+		    &(struct ask){ .path = url,
+			.ca_file = ca,
+			.body = "over TLS" },
+		    &reply);
 		ck_assert_int_eq(reply.status, 200);
 		text_require("the answer", reply.body, "over TLS");
 		reply_release(&reply);
@@ -101,7 +106,8 @@ START_TEST(tls)
 	reply_release(&reply);
 	/* plain text where TLS is spoken: an error, and nobody is hurt */
 	ck_assert_int_ne(raw_status(&d,
-	    "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"), 200);
+			     "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"),
+	    200);
 	http_require(&d, &(struct ask){ .path = url, .ca_file = ca }, &reply);
 	ck_assert_int_eq(reply.status, 200);
 	reply_release(&reply);
@@ -125,9 +131,10 @@ START_TEST(tls_that_cannot_work)
 	path = text_format("%s/cert.pem", d.dir);
 	text_write(path, "no certificate\n");
 	free(path);
-	daemon_configure(&d, &(struct daemon_conf){
-	    .rest = "tls = { certificate = \"$DIR/cert.pem\";"
-	    "  key = \"$DIR/missing.pem\"; };" });
+	daemon_configure(&d,
+	    &(struct daemon_conf){
+		.rest = "tls = { certificate = \"$DIR/cert.pem\";"
+			"  key = \"$DIR/missing.pem\"; };" });
 	reason = daemon_try(&d, &status);
 	ck_assert_ptr_nonnull(reason);
 	text_require("the reason", reason, "missing.pem");

@@ -33,8 +33,9 @@ START_TEST(impossible_folder)
 	int status = 0;
 
 	daemon_init(&d);
-	daemon_configure(&d, &(struct daemon_conf){
-	    .log = "target = \"$DIR/brood.conf/x/brood.log\";" });
+	daemon_configure(&d,
+	    &(struct daemon_conf){
+		.log = "target = \"$DIR/brood.conf/x/brood.log\";" });
 	reason = daemon_try(&d, &status);
 	ck_assert_ptr_nonnull(reason);
 	text_require("the reason", reason, "brood.conf/x");
@@ -50,8 +51,8 @@ START_TEST(full_disk_for_the_log)
 	struct daemon d;
 	json_t *answer;
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .log = "target = \"/dev/full\";" });
+	daemon_start(&d,
+	    &(struct daemon_conf){ .log = "target = \"/dev/full\";" });
 	for (int i = 0; i < 50; i++)
 		ck_assert_int_eq(http_status(&d, "/hello", NULL), 200);
 	answer = ctl_ask(&d, "log", "debug", NULL);
@@ -70,15 +71,18 @@ START_TEST(log_changes)
 	char *line;
 
 	daemon_start(&d, &(struct daemon_conf){ .log = "level = \"info\";" });
-	daemon_configure(&d, &(struct daemon_conf){
-	    .log = "level = \"debug\"; format = \"json\";" });
+	daemon_configure(&d,
+	    &(struct daemon_conf){
+		.log = "level = \"debug\"; format = \"json\";" });
 	reload(&d);
 	status = ctl_status(&d);
 	ck_assert_str_eq(ctl_text(status, "log_level"), "debug");
 	json_decref(status);
 	from = daemon_log_size(&d);
-	http_require(&d, &(struct ask){ .path = "/hello",
-	    .header = { "X-Request-Id: as-json" } }, &reply);
+	http_require(&d,
+	    &(struct ask){ .path = "/hello",
+		.header = { "X-Request-Id: as-json" } },
+	    &reply);
 	reply_release(&reply);
 	line = daemon_await_line(&d, &from, "as-json");
 	ck_assert_ptr_nonnull(line);
@@ -123,14 +127,16 @@ START_TEST(log_moves)
 	struct reply reply;
 	char *path;
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .log = "target = \"$DIR/one.log\";" });
-	daemon_configure(&d, &(struct daemon_conf){
-	    .log = "target = \"$DIR/two.log\";" });
+	daemon_start(&d,
+	    &(struct daemon_conf){ .log = "target = \"$DIR/one.log\";" });
+	daemon_configure(&d,
+	    &(struct daemon_conf){ .log = "target = \"$DIR/two.log\";" });
 	reload(&d);
 	for (int i = 0; i < 20; i++) {
-		http_require(&d, &(struct ask){ .path = "/hello",
-		    .header = { "X-Request-Id: moved" } }, &reply);
+		http_require(&d,
+		    &(struct ask){ .path = "/hello",
+			.header = { "X-Request-Id: moved" } },
+		    &reply);
 		reply_release(&reply);
 	}
 	path = text_format("%s/two.log", d.dir);
@@ -151,24 +157,30 @@ START_TEST(usr1_reopens_the_log)
 	char *log, *old;
 	struct reply reply;
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .log = "target = \"$DIR/brood.log\";" });
+	daemon_start(&d,
+	    &(struct daemon_conf){ .log = "target = \"$DIR/brood.log\";" });
 	log = text_format("%s/brood.log", d.dir);
 	old = text_format("%s/brood.log.1", d.dir);
-	http_require(&d, &(struct ask){ .path = "/hello",
-	    .header = { "X-Request-Id: before" } }, &reply);
+	http_require(&d,
+	    &(struct ask){ .path = "/hello",
+		.header = { "X-Request-Id: before" } },
+	    &reply);
 	reply_release(&reply);
 	ck_assert_int_eq(rename(log, old), 0);
-	http_require(&d, &(struct ask){ .path = "/hello",
-	    .header = { "X-Request-Id: between" } }, &reply);
+	http_require(&d,
+	    &(struct ask){ .path = "/hello",
+		.header = { "X-Request-Id: between" } },
+	    &reply);
 	reply_release(&reply);
 	kill(d.pid, SIGUSR1);
 	require_lines(&d, log, "reopened", 1);
 	/* a status is an answer of the master, behind its messages to all */
 	json_decref(ctl_status(&d));
 	for (int i = 0; i < 20; i++) {
-		http_require(&d, &(struct ask){ .path = "/hello",
-		    .header = { "X-Request-Id: after" } }, &reply);
+		http_require(&d,
+		    &(struct ask){ .path = "/hello",
+			.header = { "X-Request-Id: after" } },
+		    &reply);
 		reply_release(&reply);
 	}
 	require_lines(&d, log, "id=after ", 20);

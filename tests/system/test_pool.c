@@ -24,11 +24,12 @@ START_TEST(grows_when_busy)
 	pid_t pids[4];
 	int gate, clients[4];
 
-	daemon_start(&d, &(struct daemon_conf){
-	    /* nobody waits behind another one's call */
-	    .rest = "request_timeout = 3600.0; connections = 1;",
-	    .workers = "start = 2; min_spare = 1; max_spare = 2; max = 4;",
-	    .modules = MODULE_GATE, .routes = ROUTES_GATE });
+	daemon_start(&d,
+	    &(struct daemon_conf){ /* nobody waits behind another one's call */
+		.rest = "request_timeout = 3600.0; connections = 1;",
+		.workers = "start = 2; min_spare = 1; max_spare = 2; max = 4;",
+		.modules = MODULE_GATE,
+		.routes = ROUTES_GATE });
 	gate = gate_make(&d);
 	ck_assert_int_eq(ctl_pool(&d, "rest", "ready"), 2);
 	for (int i = 0; i < 4; i++)
@@ -41,8 +42,9 @@ START_TEST(grows_when_busy)
 	ck_assert_str_ne(ctl_text(data, "now"), "");
 	decisions = json_object_get(data, "decisions");
 	ck_assert_uint_ge(json_array_size(decisions), 1);
-	text_require("the first decision", ctl_text(
-	    json_array_get(decisions, json_array_size(decisions) - 1), "text"),
+	text_require("the first decision",
+	    ctl_text(json_array_get(decisions, json_array_size(decisions) - 1),
+		"text"),
 	    "spare");
 	json_decref(answer);
 	gate_let(gate, 4);
@@ -61,12 +63,13 @@ START_TEST(shrinks_when_idle)
 	struct daemon d;
 	int gate, clients[6];
 
-	daemon_start(&d, &(struct daemon_conf){
-	    /* nobody waits behind another one's call */
-	    .rest = "request_timeout = 3600.0; connections = 1;",
-	    .workers = "start = 2; min_spare = 1; max_spare = 3; max = 8;"
-	    "shrink_delay = 0.3;",
-	    .modules = MODULE_GATE, .routes = ROUTES_GATE });
+	daemon_start(&d,
+	    &(struct daemon_conf){ /* nobody waits behind another one's call */
+		.rest = "request_timeout = 3600.0; connections = 1;",
+		.workers = "start = 2; min_spare = 1; max_spare = 3; max = 8;"
+			   "shrink_delay = 0.3;",
+		.modules = MODULE_GATE,
+		.routes = ROUTES_GATE });
 	gate = gate_make(&d);
 	for (int i = 0; i < 6; i++)
 		clients[i] = gate_call(&d);
@@ -155,8 +158,9 @@ renew(const char *rest)
 	struct daemon d;
 	struct load *keep, *fresh;
 
-	daemon_start(&d, &(struct daemon_conf){ .rest = rest,
-	    .log = "level = \"notice\";" });
+	daemon_start(&d,
+	    &(struct daemon_conf){ .rest = rest,
+		.log = "level = \"notice\";" });
 	keep = load_start(&d, "/hello", 4, true);
 	fresh = load_start(&d, "/hello", 4, false);
 	for (int i = 0; i < 5; i++) {
@@ -192,12 +196,13 @@ START_TEST(replacement_comes_first)
 	char *hang;
 	pid_t first;
 
-	daemon_start(&d, &(struct daemon_conf){ .rest = "max_requests = 3;",
-	    .service = "start_timeout = 60.0; stop_timeout = 0.1;"
-	    "kill_grace = 0.05;",
-	    .workers = "start = 1; min_spare = 0; max_spare = 1; max = 1;",
-	    .modules = MODULE_GATE_WITH("hang_if = \"$DIR/hang\";"),
-	    .routes = ROUTES_GATE });
+	daemon_start(&d,
+	    &(struct daemon_conf){ .rest = "max_requests = 3;",
+		.service = "start_timeout = 60.0; stop_timeout = 0.1;"
+			   "kill_grace = 0.05;",
+		.workers = "start = 1; min_spare = 0; max_spare = 1; max = 1;",
+		.modules = MODULE_GATE_WITH("hang_if = \"$DIR/hang\";"),
+		.routes = ROUTES_GATE });
 	hang = text_format("%s/hang", d.dir);
 	text_write(hang, "");
 	first = gate_who(&d);
@@ -216,8 +221,10 @@ START_TEST(hardly_a_request_a_process)
 	struct daemon d;
 	pid_t last = 0;
 
-	daemon_start(&d, &(struct daemon_conf){ .rest = "max_requests = 1;",
-	    .modules = MODULE_GATE, .routes = ROUTES_GATE });
+	daemon_start(&d,
+	    &(struct daemon_conf){ .rest = "max_requests = 1;",
+		.modules = MODULE_GATE,
+		.routes = ROUTES_GATE });
 	for (int changes = 0; changes < 20;) {
 		pid_t pid = gate_who(&d);
 

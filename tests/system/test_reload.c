@@ -52,9 +52,8 @@ all_of_generation(json_t *status, void *ctx)
 
 	if (ctl_int(status, "generation") != *(long *)ctx)
 		return false;
-	json_array_foreach(json_object_get(status, "children"), i, row)
-		if (ctl_int(row, "generation") != *(long *)ctx)
-			return false;
+	json_array_foreach(json_object_get(status, "children"), i,
+	    row) if (ctl_int(row, "generation") != *(long *)ctx) return false;
 	return json_array_size(json_object_get(status, "children")) > 0;
 }
 
@@ -89,10 +88,11 @@ START_TEST(takes_the_new_config)
 
 	daemon_start(&d, &(struct daemon_conf){ .routes = HELLO });
 	ck_assert_int_eq(http_status(&d, "/new", NULL), 404);
-	daemon_configure(&d, &(struct daemon_conf){
-	    .modules = "{ name = \"hello\"; path = \"$SO/hello.so\";"
-	    "  settings = { greeting = \"good day\"; }; }",
-	    .routes = ROUTE("GET", "/new", "hello.hello") });
+	daemon_configure(&d,
+	    &(struct daemon_conf){
+		.modules = "{ name = \"hello\"; path = \"$SO/hello.so\";"
+			   "  settings = { greeting = \"good day\"; }; }",
+		.routes = ROUTE("GET", "/new", "hello.hello") });
 	/* nothing is read before it is told to */
 	ck_assert_int_eq(http_status(&d, "/new", NULL), 404);
 	reload(&d);
@@ -117,8 +117,9 @@ START_TEST(takes_the_new_module)
 	to = text_format("%s/hello.so", d.dir);
 	text_copy(from, to);
 	reload_refused(&d, "hello.hello");
-	daemon_configure(&d, &(struct daemon_conf){
-	    .routes = ROUTE("GET", "/who", "hello.who") });
+	daemon_configure(&d,
+	    &(struct daemon_conf){
+		.routes = ROUTE("GET", "/who", "hello.who") });
 	reload(&d);
 	ck_assert_int_gt(gate_who(&d), 0);
 	free(from);
@@ -144,9 +145,10 @@ START_TEST(broken_config_is_refused)
 
 	daemon_start(&d, &(struct daemon_conf){ 0 });
 	/* all there is to say, not just the first */
-	daemon_configure(&d, &(struct daemon_conf){
-	    .rest = "connection = 3; request_timeout = \"soon\";",
-	    .workers = "start = 0;" });
+	daemon_configure(&d,
+	    &(struct daemon_conf){
+		.rest = "connection = 3; request_timeout = \"soon\";",
+		.workers = "start = 0;" });
 	answer = ctl_ask(&d, "reload", NULL);
 	ck_assert_int_eq(ctl_int(answer, "code"), 1);
 	message = ctl_text(answer, "message");
@@ -185,28 +187,34 @@ START_TEST(broken_modules_are_refused)
 
 	daemon_init(&d);
 	d.crashes = true;
-	daemon_configure(&d, &(struct daemon_conf){
-	    .service = "start_timeout = 5.0; kill_grace = 0.05;" });
+	daemon_configure(&d,
+	    &(struct daemon_conf){
+		.service = "start_timeout = 5.0; kill_grace = 0.05;" });
 	ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
 	load = load_start(&d, "/hello", 4, true);
 	for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {
-		char *list = text_format(MODULE("hello")
-		    ", { name = \"%s\"; path = \"$SO/%s.so\"; }",
+		char *list = text_format(
+		    MODULE(
+			"hello") ", { name = \"%s\"; path = \"$SO/%s.so\"; }",
 		    modules[i].name, modules[i].name);
 
-		daemon_configure(&d, &(struct daemon_conf){ .modules = list,
-		    .service = "start_timeout = 2.0; kill_grace = 0.05;" });
+		daemon_configure(&d,
+		    &(struct daemon_conf){ .modules = list,
+			.service = "start_timeout = 2.0; kill_grace = 0.05;" });
 		reload_refused(&d, modules[i].reason);
 		require_untouched(&d, 1);
 		free(list);
 	}
-	daemon_configure(&d, &(struct daemon_conf){ .modules = MODULE("hello")
-	    ", { name = \"x\"; path = \"$DIR/is-not-there.so\"; }" });
+	daemon_configure(&d,
+	    &(struct daemon_conf){
+		.modules = MODULE(
+		    "hello") ", { name = \"x\"; path = \"$DIR/is-not-there.so\"; }" });
 	reload_refused(&d, "is-not-there.so");
 	require_untouched(&d, 1);
 	/* and all that is wrong with several of them */
-	daemon_configure(&d, &(struct daemon_conf){ .modules = MODULE("hello")
-	    "," MODULE("wrong_abi") "," MODULE("no_symbol") });
+	daemon_configure(&d,
+	    &(struct daemon_conf){ .modules = MODULE("hello") "," MODULE(
+				       "wrong_abi") "," MODULE("no_symbol") });
 	reload_refused(&d, "wrong_abi");
 	reload_refused(&d, "no_symbol");
 	require_untouched(&d, 1);
@@ -271,7 +279,8 @@ START_TEST(addresses_come_and_go)
 	url = text_format("http://127.0.0.1:%d/hello", second);
 	load = load_start(&d, "/hello", 4, false);
 	listen = text_format("\"127.0.0.1:$PORT\", \"127.0.0.1:%d\","
-	    "\"unix:$DIR/rest.sock\"", second);
+			     "\"unix:$DIR/rest.sock\"",
+	    second);
 	daemon_configure(&d, &(struct daemon_conf){ .listen = listen });
 	reload(&d);
 	http_require(&d, &(struct ask){ .path = url }, &reply);
@@ -300,17 +309,19 @@ START_TEST(addresses_come_and_go)
 }
 END_TEST
 
-/* What the old generation is doing it may finish; the new one serves already. */
+/* What the old generation is doing it may finish; the new serves already. */
 START_TEST(old_calls_are_finished)
 {
 	struct daemon d;
 	long generation = 2;
 	int gate, client;
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .service = "stop_timeout = 3600.0; start_timeout = 60.0;",
-	    .rest = "request_timeout = 3600.0;",
-	    .modules = MODULE_GATE, .routes = ROUTES_GATE });
+	daemon_start(&d,
+	    &(struct daemon_conf){
+		.service = "stop_timeout = 3600.0; start_timeout = 60.0;",
+		.rest = "request_timeout = 3600.0;",
+		.modules = MODULE_GATE,
+		.routes = ROUTES_GATE });
 	gate = gate_make(&d);
 	client = gate_call(&d);
 	ctl_require_pool(&d, "rest", "busy", 1, 1);
@@ -378,8 +389,9 @@ hanging_reload(struct daemon *d, struct checker *checker)
 	int fd;
 
 	daemon_start(d, &(struct daemon_conf){ 0 });
-	daemon_configure(d, &(struct daemon_conf){
-	    .modules = MODULE("hello") "," MODULE("start_hangs") });
+	daemon_configure(d,
+	    &(struct daemon_conf){
+		.modules = MODULE("hello") "," MODULE("start_hangs") });
 	*checker = (struct checker){ d->pid, 2, 0 };
 	fd = raw_connect_unix(d->socket);
 	raw_text(fd, "{\"cmd\":\"reload\"}\n");
@@ -443,10 +455,12 @@ START_TEST(restart_keys_are_left_alone)
 	struct daemon d;
 	char *line;
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .service = "max_children = 64; start_timeout = 60.0;" });
-	daemon_configure(&d, &(struct daemon_conf){
-	    .service = "max_children = 128; start_timeout = 60.0;" });
+	daemon_start(&d,
+	    &(struct daemon_conf){
+		.service = "max_children = 64; start_timeout = 60.0;" });
+	daemon_configure(&d,
+	    &(struct daemon_conf){
+		.service = "max_children = 128; start_timeout = 60.0;" });
 	reload(&d);
 	line = daemon_await_line(&d, NULL, "service.max_children");
 	ck_assert_ptr_nonnull(line);

@@ -28,8 +28,8 @@ START_TEST(routes)
 	echo_require(seen, NULL, "path", "/items/42");
 	echo_require(seen, NULL, "method", "GET");
 	json_decref(seen);
-	seen = echo_ask(&d, &(struct ask){ .path = "/items/42",
-	    .method = "PUT", .body = "x" });
+	seen = echo_ask(&d,
+	    &(struct ask){ .path = "/items/42", .method = "PUT", .body = "x" });
 	echo_require(seen, NULL, "method", "PUT");
 	json_decref(seen);
 	/* the literal goes before the parameter */
@@ -38,8 +38,10 @@ START_TEST(routes)
 	ck_assert_msg(text_has(reply.body, "hello, world!"), "%s", reply.body);
 	reply_release(&reply);
 	/* ... but only for its own method */
-	seen = echo_ask(&d, &(struct ask){ .path = "/items/new",
-	    .method = "PUT", .body = "x" });
+	seen = echo_ask(&d,
+	    &(struct ask){ .path = "/items/new",
+		.method = "PUT",
+		.body = "x" });
 	echo_require(seen, "params", "id", "new");
 	json_decref(seen);
 	seen = echo_ask(&d, &(struct ask){ .path = "/x/1/y/2%2F3%20%C3%A9" });
@@ -53,16 +55,16 @@ END_TEST
 START_TEST(no_such_route)
 {
 	static const char *const paths[] = { "/", "/nothing", "/hello/",
-	    "/items", "/items/", "/items/1/2", "//hello", "/hell", "/helloo",
-	    "/../hello", "/x/1/y" };
+		"/items", "/items/", "/items/1/2", "//hello", "/hell",
+		"/helloo", "/../hello", "/x/1/y" };
 	struct daemon d;
 
 	echo_start(&d, NULL);
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
 		struct reply reply;
 
-		http_require(&d, &(struct ask){ .path = paths[i],
-		    .as_is = true }, &reply);
+		http_require(&d,
+		    &(struct ask){ .path = paths[i], .as_is = true }, &reply);
 		ck_assert_msg(reply.status == 404, "%s: %d", paths[i],
 		    reply.status);
 		reply_require_problem(&reply, 404);
@@ -90,27 +92,28 @@ require_allow(const struct reply *reply, const char *const methods[])
 START_TEST(methods)
 {
 	static const char *const echo_methods[] = { "GET", "HEAD", "POST",
-	    "DELETE", "OPTIONS", NULL };
+		"DELETE", "OPTIONS", NULL };
 	struct daemon d;
 	struct reply reply, get;
 
 	echo_start(&d, NULL);
-	http_require(&d, &(struct ask){ .path = "/echo", .method = "PATCH",
-	    .body = "x" }, &reply);
+	http_require(&d,
+	    &(struct ask){ .path = "/echo", .method = "PATCH", .body = "x" },
+	    &reply);
 	reply_require_problem(&reply, 405);
 	require_allow(&reply, echo_methods);
 	reply_release(&reply);
 
-	http_require(&d, &(struct ask){ .path = "/echo",
-	    .method = "OPTIONS" }, &reply);
+	http_require(&d, &(struct ask){ .path = "/echo", .method = "OPTIONS" },
+	    &reply);
 	ck_assert_int_eq(reply.status / 100, 2);
 	ck_assert_uint_eq(reply.body_len, 0);
 	require_allow(&reply, echo_methods);
 	reply_release(&reply);
 
 	http_require(&d, &(struct ask){ .path = "/hello" }, &get);
-	http_require(&d, &(struct ask){ .path = "/hello",
-	    .method = "HEAD" }, &reply);
+	http_require(&d, &(struct ask){ .path = "/hello", .method = "HEAD" },
+	    &reply);
 	ck_assert_int_eq(reply.status, 200);
 	ck_assert_uint_eq(reply.body_len, 0);
 	ck_assert_int_eq(atoi(reply_header(&reply, "Content-Length")),
@@ -120,25 +123,25 @@ START_TEST(methods)
 	reply_release(&get);
 	reply_release(&reply);
 
-	http_require(&d, &(struct ask){ .path = "/nothing",
-	    .method = "HEAD" }, &reply);
+	http_require(&d, &(struct ask){ .path = "/nothing", .method = "HEAD" },
+	    &reply);
 	ck_assert_int_eq(reply.status, 404);
 	ck_assert_uint_eq(reply.body_len, 0);
 	reply_release(&reply);
 
-	http_require(&d, &(struct ask){ .path = "/echo",
-	    .method = "DELETE" }, &reply);
+	http_require(&d, &(struct ask){ .path = "/echo", .method = "DELETE" },
+	    &reply);
 	ck_assert_int_eq(reply.status, 204);
 	ck_assert_uint_eq(reply.body_len, 0);
 	reply_release(&reply);
 
-	http_require(&d, &(struct ask){ .path = "/hello",
-	    .method = "BREW" }, &reply);
+	http_require(&d, &(struct ask){ .path = "/hello", .method = "BREW" },
+	    &reply);
 	ck_assert_msg(reply.status == 405 || reply.status == 501, "%d",
 	    reply.status);
 	reply_release(&reply);
-	ck_assert_int_eq(raw_status(&d,
-	    "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n") / 100, 2);
+	ck_assert_int_eq(
+	    raw_status(&d, "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n") / 100, 2);
 	daemon_stop(&d);
 }
 END_TEST
@@ -149,11 +152,12 @@ START_TEST(what_a_handler_sees)
 	json_t *seen;
 
 	echo_start(&d, NULL);
-	seen = echo_ask(&d, &(struct ask){
-	    .path = "/echo?q=a%20b%26&x=1&x=2&empty&y=%C3%A4",
-	    .body = "{\"some\": \"bytes\"}",
-	    .header = { "Content-Type: application/json", "X-Test: one  two",
-	    "Cookie: sid=abc; a=1;b=x=y", "X-Empty;" } });
+	seen = echo_ask(&d,
+	    &(struct ask){ .path = "/echo?q=a%20b%26&x=1&x=2&empty&y=%C3%A4",
+		.body = "{\"some\": \"bytes\"}",
+		.header = { "Content-Type: application/json",
+		    "X-Test: one  two", "Cookie: sid=abc; a=1;b=x=y",
+		    "X-Empty;" } });
 	echo_require(seen, NULL, "method", "POST");
 	echo_require(seen, NULL, "path", "/echo");
 	echo_require(seen, "query", "q", "a b&");
@@ -170,11 +174,12 @@ START_TEST(what_a_handler_sees)
 	ck_assert_int_eq(ctl_int(seen, "body_length"), 17);
 	ck_assert_int_eq(strncmp(ctl_text(seen, "peer"), "127.0.0.1:", 10), 0);
 	ck_assert_double_gt(json_number_value(
-	    json_object_get(seen, "remaining")), 0.0);
+				json_object_get(seen, "remaining")),
+	    0.0);
 	json_decref(seen);
 	/* bytes are bytes */
-	seen = echo_ask(&d, &(struct ask){ .path = "/echo",
-	    .body = "a\0b", .body_len = 3 });
+	seen = echo_ask(&d,
+	    &(struct ask){ .path = "/echo", .body = "a\0b", .body_len = 3 });
 	ck_assert_int_eq(ctl_int(seen, "body_length"), 3);
 	json_decref(seen);
 	daemon_stop(&d);
@@ -188,23 +193,34 @@ START_TEST(json_routes)
 	json_t *seen;
 
 	echo_start(&d, NULL);
-	seen = echo_ask(&d, &(struct ask){ .path = "/json", .body = "[1]",
-	    .header = { "Content-Type: application/json; charset=utf-8" } });
+	seen = echo_ask(&d,
+	    &(struct ask){ .path = "/json",
+		.body = "[1]",
+		.header = {
+		    "Content-Type: application/json; charset=utf-8" } });
 	echo_require(seen, NULL, "body", "[1]");
 	json_decref(seen);
-	seen = echo_ask(&d, &(struct ask){ .path = "/json", .body = "[1]",
-	    .header = { "Content-Type: application/vnd.x+json" } });
+	seen = echo_ask(&d,
+	    &(struct ask){ .path = "/json",
+		.body = "[1]",
+		.header = { "Content-Type: application/vnd.x+json" } });
 	json_decref(seen);
-	http_require(&d, &(struct ask){ .path = "/json", .body = "[1]",
-	    .header = { "Content-Type: text/plain" } }, &reply);
+	http_require(&d,
+	    &(struct ask){ .path = "/json",
+		.body = "[1]",
+		.header = { "Content-Type: text/plain" } },
+	    &reply);
 	reply_require_problem(&reply, 415);
 	reply_release(&reply);
-	http_require(&d, &(struct ask){ .path = "/json", .body = "[1,]",
-	    .header = { "Content-Type: application/json" } }, &reply);
+	http_require(&d,
+	    &(struct ask){ .path = "/json",
+		.body = "[1,]",
+		.header = { "Content-Type: application/json" } },
+	    &reply);
 	reply_require_problem(&reply, 400);
 	reply_release(&reply);
-	http_require(&d, &(struct ask){ .path = "/small",
-	    .body = "eleven byte" }, &reply);
+	http_require(&d,
+	    &(struct ask){ .path = "/small", .body = "eleven byte" }, &reply);
 	reply_require_problem(&reply, 413);
 	reply_release(&reply);
 	ck_assert_int_eq(http_status(&d, "/small", "ten bytes!"), 200);

@@ -25,7 +25,7 @@ struct hostile {
 	size_t len;
 	int status[4];
 };
-#define NONE (-1)	/* just the end of the connection */
+#define NONE (-1) /* just the end of the connection */
 #define BYTES(text) text, sizeof(text) - 1
 #define HOST "Host: x\r\n"
 #define GET(target) BYTES("GET " target " HTTP/1.1\r\n" HOST "\r\n")
@@ -69,11 +69,12 @@ try_one(const struct daemon *d, const struct hostile *hostile)
 	shutdown(fd, SHUT_WR);
 	raw_reply(fd, &reply, false);
 	for (size_t i = 0; i < 4; i++)
-		if (hostile->status[i] != 0 && reply.status ==
-		    (hostile->status[i] == NONE ? 0 : hostile->status[i]))
+		if (hostile->status[i] != 0 &&
+		    reply.status ==
+			(hostile->status[i] == NONE ? 0 : hostile->status[i]))
 			fine = true;
-	ck_assert_msg(fine, "%s: %d, not %d: %s%s", hostile->what,
-	    reply.status, hostile->status[0], reply.head, reply.body);
+	ck_assert_msg(fine, "%s: %d, not %d: %s%s", hostile->what, reply.status,
+	    hostile->status[0], reply.head, reply.body);
 	if (reply.status >= 400 && reply.body_len > 0)
 		reply_require_problem(&reply, reply.status);
 	reply_release(&reply);
@@ -101,26 +102,30 @@ START_TEST(request_lines)
 	static const struct hostile table[] = {
 		{ "nothing", BYTES(""), { NONE } },
 		{ "one byte", BYTES("G"), { 400, NONE } },
-		{ "a TLS hello", BYTES("\x16\x03\x01\x02\x00\x01\x00\x01\xfc"
-		    "\x03\x03\r\n\r\n"), { 400, NONE } },
+		{ "a TLS hello",
+		    BYTES("\x16\x03\x01\x02\x00\x01\x00\x01\xfc"
+			  "\x03\x03\r\n\r\n"),
+		    { 400, NONE } },
 		{ "NULs", BYTES("\0\0\0\0\0\0\0\0\r\n\r\n"), { 400, NONE } },
 		{ "no target", BYTES("GET\r\n" HOST "\r\n"), { 400 } },
-		{ "no version", BYTES("GET /hello\r\n" HOST "\r\n"), { 400,
-		    505 } },
-		{ "another protocol", BYTES("GET /hello HTTX/1.1\r\n" HOST
-		    "\r\n"), { 400, 505 } },
-		{ "another version", BYTES("GET /hello HTTP/9.9\r\n" HOST
-		    "\r\n"), { 505, 400 } },
+		{ "no version", BYTES("GET /hello\r\n" HOST "\r\n"),
+		    { 400, 505 } },
+		{ "another protocol",
+		    BYTES("GET /hello HTTX/1.1\r\n" HOST "\r\n"),
+		    { 400, 505 } },
+		{ "another version",
+		    BYTES("GET /hello HTTP/9.9\r\n" HOST "\r\n"),
+		    { 505, 400 } },
 		{ "half a version", BYTES("GET /hello HTTP/1\r\n" HOST "\r\n"),
 		    { 400, 505 } },
 		{ "no method", BYTES(" /hello HTTP/1.1\r\n" HOST "\r\n"),
 		    { 400 } },
-		{ "a blank too many", BYTES("GET /hel lo HTTP/1.1\r\n" HOST
-		    "\r\n"), { 400 } },
+		{ "a blank too many",
+		    BYTES("GET /hel lo HTTP/1.1\r\n" HOST "\r\n"), { 400 } },
 		{ "a control byte in the target",
 		    BYTES("GET /hel\x01lo HTTP/1.1\r\n" HOST "\r\n"), { 400 } },
-		{ "a NUL in the target", BYTES("GET /hello\0x HTTP/1.1\r\n"
-		    HOST "\r\n"), { 400 } },
+		{ "a NUL in the target",
+		    BYTES("GET /hello\0x HTTP/1.1\r\n" HOST "\r\n"), { 400 } },
 		{ "a method of control bytes",
 		    BYTES("\x01\x02 /hello HTTP/1.1\r\n" HOST "\r\n"),
 		    { 400, 405, 501 } },
@@ -183,12 +188,18 @@ END_TEST
 START_TEST(smuggling)
 {
 	static const struct hostile table[] = {
-		{ "length and chunks", POST("Content-Length: 3\r\n"
-		    "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), { 400 } },
-		{ "chunks and length", POST("Transfer-Encoding: chunked\r\n"
-		    "Content-Length: 3\r\n\r\n0\r\n\r\n"), { 400 } },
-		{ "two lengths", POST("Content-Length: 3\r\n"
-		    "Content-Length: 4\r\n\r\nabcd"), { 400 } },
+		{ "length and chunks",
+		    POST("Content-Length: 3\r\n"
+			 "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+		    { 400 } },
+		{ "chunks and length",
+		    POST("Transfer-Encoding: chunked\r\n"
+			 "Content-Length: 3\r\n\r\n0\r\n\r\n"),
+		    { 400 } },
+		{ "two lengths",
+		    POST("Content-Length: 3\r\n"
+			 "Content-Length: 4\r\n\r\nabcd"),
+		    { 400 } },
 		{ "a list of lengths", POST("Content-Length: 3, 4\r\n\r\nabcd"),
 		    { 400 } },
 		{ "a negative length", POST("Content-Length: -3\r\n\r\nabc"),
@@ -200,22 +211,34 @@ START_TEST(smuggling)
 		{ "a length with a tail", POST("Content-Length: 3a\r\n\r\nabc"),
 		    { 400 } },
 		{ "no length", POST("Content-Length: \r\n\r\nabc"), { 400 } },
-		{ "a length beyond 64 bits", POST("Content-Length: "
-		    "99999999999999999999999\r\n\r\nabc"), { 400, 413 } },
-		{ "a length of 2^64 - 1", POST("Content-Length: "
-		    "18446744073709551615\r\n\r\nabc"), { 400, 413 } },
-		{ "an unknown coding", POST("Transfer-Encoding: gzip\r\n\r\n"
-		    "abc"), { 501, 400 } },
-		{ "chunks twice", POST("Transfer-Encoding: chunked\r\n"
-		    "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), { 400,
-		    501 } },
-		{ "chunks that are not last", POST("Transfer-Encoding: chunked,"
-		    " gzip\r\n\r\n0\r\n\r\n"), { 400, 501 } },
-		{ "nearly chunked", POST("Transfer-Encoding: xchunked\r\n\r\n"
-		    "0\r\n\r\n"), { 400, 501 } },
-		{ "chunks in 1.0", BYTES("POST /echo HTTP/1.0\r\n" HOST
-		    "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), { 400,
-		    501 } },
+		{ "a length beyond 64 bits",
+		    POST("Content-Length: "
+			 "99999999999999999999999\r\n\r\nabc"),
+		    { 400, 413 } },
+		{ "a length of 2^64 - 1",
+		    POST("Content-Length: "
+			 "18446744073709551615\r\n\r\nabc"),
+		    { 400, 413 } },
+		{ "an unknown coding",
+		    POST("Transfer-Encoding: gzip\r\n\r\n"
+			 "abc"),
+		    { 501, 400 } },
+		{ "chunks twice",
+		    POST("Transfer-Encoding: chunked\r\n"
+			 "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+		    { 400, 501 } },
+		{ "chunks that are not last",
+		    POST("Transfer-Encoding: chunked,"
+			 " gzip\r\n\r\n0\r\n\r\n"),
+		    { 400, 501 } },
+		{ "nearly chunked",
+		    POST("Transfer-Encoding: xchunked\r\n\r\n"
+			 "0\r\n\r\n"),
+		    { 400, 501 } },
+		{ "chunks in 1.0",
+		    BYTES("POST /echo HTTP/1.0\r\n" HOST
+			  "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+		    { 400, 501 } },
 	};
 
 	TRY_ALL(table);
@@ -246,8 +269,10 @@ START_TEST(chunks)
 }
 END_TEST
 
-#define JSON(text, len) "POST /json HTTP/1.1\r\n" HOST \
-	"Content-Type: application/json\r\nContent-Length: " len "\r\n\r\n" text
+#define JSON(text, len)                                          \
+	"POST /json HTTP/1.1\r\n" HOST                           \
+	"Content-Type: application/json\r\nContent-Length: " len \
+	"\r\n\r\n" text
 
 START_TEST(json)
 {
@@ -277,13 +302,16 @@ START_TEST(json)
 	/* as deep as is allowed, one deeper, and absurdly deep */
 	echo_start(&d, "max_json_depth = 10;");
 	family_note(&d, &family);
-	ck_assert_int_eq(raw_status(&d,
-	    JSON("[[[[[[[[[[]]]]]]]]]]", "20")), 200);
-	ck_assert_int_eq(raw_status(&d,
-	    JSON("[[[[[[[[[[[]]]]]]]]]]]", "22")), 400);
+	ck_assert_int_eq(raw_status(&d, JSON("[[[[[[[[[[]]]]]]]]]]", "20")),
+	    200);
+	ck_assert_int_eq(raw_status(&d, JSON("[[[[[[[[[[[]]]]]]]]]]]", "22")),
+	    400);
 	deep = text_repeat('[', 500000);
-	http_require(&d, &(struct ask){ .path = "/json", .body = deep,
-	    .header = { "Content-Type: application/json" } }, &reply);
+	http_require(&d,
+	    &(struct ask){ .path = "/json",
+		.body = deep,
+		.header = { "Content-Type: application/json" } },
+	    &reply);
 	reply_require_problem(&reply, 400);
 	reply_release(&reply);
 	free(deep);
@@ -296,10 +324,11 @@ END_TEST
 START_TEST(noise)
 {
 	static const char *const parts[] = { "GET ", "POST ", "/hello", "/echo",
-	    " HTTP/1.1", "\r\n", "\r\n", "Host: x", "Content-Length: 5",
-	    "Transfer-Encoding: chunked", "hello", "%", "?", ":", " ", "5\r\n",
-	    "0\r\n\r\n", "\xff", "\x01", "Expect: 100-continue", "\n", "\r",
-	    "Connection: keep-alive", "Cookie: a=b", ";", "=", "{}" };
+		" HTTP/1.1", "\r\n", "\r\n", "Host: x", "Content-Length: 5",
+		"Transfer-Encoding: chunked", "hello", "%", "?", ":", " ",
+		"5\r\n", "0\r\n\r\n", "\xff", "\x01", "Expect: 100-continue",
+		"\n", "\r", "Connection: keep-alive", "Cookie: a=b", ";", "=",
+		"{}" };
 	struct daemon d;
 	struct family family;
 	unsigned seed = 42;
@@ -310,8 +339,9 @@ START_TEST(noise)
 		int fd = raw_connect(&d);
 
 		for (int k = rand_r(&seed) % 30; k >= 0; k--)
-			raw_text(fd, parts[(size_t)rand_r(&seed) %
-			    (sizeof(parts) / sizeof(parts[0]))]);
+			raw_text(fd,
+			    parts[(size_t)rand_r(&seed) %
+				(sizeof(parts) / sizeof(parts[0]))]);
 		shutdown(fd, SHUT_WR);
 		ck_assert_msg(raw_ended(fd), "noise %d: left open", i);
 		close(fd);

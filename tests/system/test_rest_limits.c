@@ -47,27 +47,35 @@ START_TEST(oversized)
 	free(text);
 	/* headers, one big or many small ones */
 	text = text_format("X-Big: %s", big);
-	http_require(&d, &(struct ask){ .path = "/hello",
-	    .header = { text } }, &reply);
+	http_require(&d, &(struct ask){ .path = "/hello", .header = { text } },
+	    &reply);
 	reply_require_problem(&reply, 431);
 	reply_release(&reply);
 	free(text);
 	/* the body, announced or not */
-	http_require(&d, &(struct ask){ .path = "/echo", .body = big,
-	    .header = { "Expect:" } }, &reply);
+	http_require(&d,
+	    &(struct ask){ .path = "/echo",
+		.body = big,
+		.header = { "Expect:" } },
+	    &reply);
 	reply_require_problem(&reply, 413);
 	reply_release(&reply);
-	http_require(&d, &(struct ask){ .path = "/echo", .body = big,
-	    .header = { "Transfer-Encoding: chunked", "Expect:" } }, &reply);
+	http_require(&d,
+	    &(struct ask){ .path = "/echo",
+		.body = big,
+		.header = { "Transfer-Encoding: chunked", "Expect:" } },
+	    &reply);
 	reply_require_problem(&reply, 413);
 	reply_release(&reply);
 	/* exactly as much as is allowed */
-	http_require(&d, &(struct ask){ .path = "/echo", .body = big,
-	    .body_len = 1000 }, &reply);
+	http_require(&d,
+	    &(struct ask){ .path = "/echo", .body = big, .body_len = 1000 },
+	    &reply);
 	ck_assert_int_eq(reply.status, 200);
 	reply_release(&reply);
-	http_require(&d, &(struct ask){ .path = "/echo", .body = big,
-	    .body_len = 1001 }, &reply);
+	http_require(&d,
+	    &(struct ask){ .path = "/echo", .body = big, .body_len = 1001 },
+	    &reply);
 	reply_require_problem(&reply, 413);
 	reply_release(&reply);
 	free(big);
@@ -92,9 +100,11 @@ START_TEST(refused_while_sending)
 	echo_start(&d, "max_body = 1000;");
 	for (size_t i = 0; i < 4; i++) {
 		struct reply reply;
-		struct ask ask = { .path = table[i / 2].path, .body = big,
-		    .header = { "Expect:", i % 2 == 0 ? NULL :
-		    "Transfer-Encoding: chunked" } };
+		struct ask ask = { .path = table[i / 2].path,
+			.body = big,
+			.header = { "Expect:",
+			    i % 2 == 0 ? NULL :
+					 "Transfer-Encoding: chunked" } };
 
 		http_ask(&d, &ask, &reply);
 		ck_assert_msg(reply.status == table[i / 2].status, "%s: %d",
@@ -132,7 +142,8 @@ START_TEST(headers_without_end)
 			break;
 	raw_reply(fd, &reply, false);
 	ck_assert_msg(reply.status / 100 == 4 || reply.status == 501 ||
-	    reply.status == 0, "%d", reply.status);
+		reply.status == 0,
+	    "%d", reply.status);
 	reply_release(&reply);
 	close(fd);
 	require_no_death(&d);
@@ -167,12 +178,18 @@ START_TEST(dripping)
 
 	echo_start(&d, "receive_timeout = 0.3; idle_timeout = 3600.0;");
 	ck_assert_int_eq(drip(&d, "GET /", "x"), 408);
-	ck_assert_int_eq(drip(&d, "GET /hello HTTP/1.1\r\nHost: x\r\nX: ",
-	    "x"), 408);
-	ck_assert_int_eq(drip(&d, "POST /echo HTTP/1.1\r\nHost: x\r\n"
-	    "Content-Length: 100000\r\n\r\n", "x"), 408);
-	ck_assert_int_eq(drip(&d, "POST /echo HTTP/1.1\r\nHost: x\r\n"
-	    "Transfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n"), 408);
+	ck_assert_int_eq(drip(&d, "GET /hello HTTP/1.1\r\nHost: x\r\nX: ", "x"),
+	    408);
+	ck_assert_int_eq(drip(&d,
+			     "POST /echo HTTP/1.1\r\nHost: x\r\n"
+			     "Content-Length: 100000\r\n\r\n",
+			     "x"),
+	    408);
+	ck_assert_int_eq(drip(&d,
+			     "POST /echo HTTP/1.1\r\nHost: x\r\n"
+			     "Transfer-Encoding: chunked\r\n\r\n",
+			     "1\r\nx\r\n"),
+	    408);
 	require_no_death(&d);
 	daemon_stop(&d);
 }
@@ -190,7 +207,8 @@ START_TEST(silent)
 	ck_assert(raw_ended(fd));
 	close(fd);
 	fd = raw_connect(&d);
-	raw_text(fd, "POST /echo HTTP/1.1\r\nHost: x\r\n"
+	raw_text(fd,
+	    "POST /echo HTTP/1.1\r\nHost: x\r\n"
 	    "Content-Length: 10\r\n\r\nabc");
 	raw_reply(fd, &reply, false);
 	ck_assert_int_eq(reply.status, 408);
@@ -211,14 +229,14 @@ nobody_connected(json_t *status, void *ctx)
 
 	(void)ctx;
 	json_array_foreach(json_object_get(status, "children"), i, row)
-		sum += ctl_int(row, "connections");
+	    sum += ctl_int(row, "connections");
 	return sum == 0;
 }
 
 START_TEST(abandoned)
 {
 	static const char request[] = "POST /echo HTTP/1.1\r\nHost: x\r\n"
-	    "Content-Length: 100\r\n\r\nhalf of it";
+				      "Content-Length: 100\r\n\r\nhalf of it";
 	struct linger reset = { 1, 0 };
 	struct daemon d;
 
@@ -312,7 +330,7 @@ all_connected(json_t *status, void *ctx)
 	long sum = 0;
 
 	json_array_foreach(json_object_get(status, "children"), i, row)
-		sum += ctl_int(row, "connections");
+	    sum += ctl_int(row, "connections");
 	return sum >= *(long *)ctx;
 }
 
@@ -323,10 +341,11 @@ START_TEST(saturated)
 	long wanted = 6;
 	int fds[6], fd;
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .workers = "start = 2; min_spare = 0; max_spare = 2; max = 2;",
-	    .rest = "connections = 3; idle_timeout = 3600.0;"
-	    "receive_timeout = 3600.0; retry_after = 6.5;" });
+	daemon_start(&d,
+	    &(struct daemon_conf){
+		.workers = "start = 2; min_spare = 0; max_spare = 2; max = 2;",
+		.rest = "connections = 3; idle_timeout = 3600.0;"
+			"receive_timeout = 3600.0; retry_after = 6.5;" });
 	for (int i = 0; i < 6; i++)
 		fds[i] = raw_connect(&d);
 	ctl_require(&d, "all connections taken", all_connected, &wanted);
@@ -360,9 +379,10 @@ START_TEST(one_connection_a_process)
 	struct reply reply;
 	int fds[5];
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .workers = "start = 1; min_spare = 1; max_spare = 2; max = 8;",
-	    .rest = "connections = 1; idle_timeout = 3600.0;" });
+	daemon_start(&d,
+	    &(struct daemon_conf){
+		.workers = "start = 1; min_spare = 1; max_spare = 2; max = 8;",
+		.rest = "connections = 1; idle_timeout = 3600.0;" });
 	for (int i = 0; i < 5; i++) {
 		fds[i] = raw_connect(&d);
 		raw_text(fds[i], "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");

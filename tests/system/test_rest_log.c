@@ -26,9 +26,11 @@ START_TEST(request_id_and_trace)
 	char *id;
 
 	echo_start(&d, NULL);
-	http_require(&d, &(struct ask){ .path = "/echo", .header = {
-	    "X-Request-Id: my-id.1", "traceparent: "
-	    "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" } },
+	http_require(&d,
+	    &(struct ask){ .path = "/echo",
+		.header = { "X-Request-Id: my-id.1",
+		    "traceparent: "
+		    "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" } },
 	    &reply);
 	ck_assert_str_eq(reply_header(&reply, "X-Request-Id"), "my-id.1");
 	seen = reply_json(&reply);
@@ -37,16 +39,19 @@ START_TEST(request_id_and_trace)
 	json_decref(seen);
 	reply_release(&reply);
 	/* a new one where there is none, or none that will do */
-	http_require(&d, &(struct ask){ .path = "/echo", .header = {
-	    "X-Request-Id: not <sane>", "traceparent: 00-zz" } }, &reply);
+	http_require(&d,
+	    &(struct ask){ .path = "/echo",
+		.header = { "X-Request-Id: not <sane>",
+		    "traceparent: 00-zz" } },
+	    &reply);
 	id = strdup(reply_header(&reply, "X-Request-Id"));
 	ck_assert_str_ne(id, "not <sane>");
 	ck_assert_uint_gt(strlen(id), 8);
 	seen = reply_json(&reply);
 	echo_require(seen, NULL, "id", id);
 	ck_assert_msg(text_matches(ctl_text(seen, "traceparent"),
-	    "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"), "%s",
-	    ctl_text(seen, "traceparent"));
+			  "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"),
+	    "%s", ctl_text(seen, "traceparent"));
 	json_decref(seen);
 	reply_release(&reply);
 	/* errors have one too, and no two the same */
@@ -66,14 +71,18 @@ START_TEST(access_log_text)
 	char *line;
 
 	echo_start(&d, NULL);
-	http_require(&d, &(struct ask){ .path = "/items/7?secret=no",
-	    .header = { "X-Request-Id: look-for-me" } }, &reply);
+	http_require(&d,
+	    &(struct ask){ .path = "/items/7?secret=no",
+		.header = { "X-Request-Id: look-for-me" } },
+	    &reply);
 	reply_release(&reply);
 	line = daemon_await_line(&d, NULL, "look-for-me.*/items/7");
 	ck_assert_ptr_nonnull(line);
-	ck_assert_msg(text_matches(line, "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z "
-	    "info rest\\[[0-9]+\\] slot=[0-9]+ gen=1 id=look-for-me "), "%s",
-	    line);
+	ck_assert_msg(
+	    text_matches(line,
+		"^[0-9]{4}-[0-9]{2}-[0-9]{2}T"
+		"[0-9:.]+Z info rest\\[[0-9]+\\] slot=[0-9]+ gen=1 id=look-for-me "),
+	    "%s", line);
 	text_require("the line", line, "GET");
 	text_require("the line", line, "200");
 	free(line);
@@ -89,13 +98,16 @@ START_TEST(access_log_json)
 	char *line, *log, *next;
 	json_t *json;
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .log = "format = \"json\"; level = \"debug\";",
-	    .modules = ECHO_MODULES,
-	    .routes = ECHO_ROUTES });
-	http_require(&d, &(struct ask){ .path = "/items/a%22%5Cb%C3%A9",
-	    .header = { "X-Request-Id: look-for-me",
-	    "User-Agent: \"\\\xff" } }, &reply);
+	daemon_start(&d,
+	    &(struct daemon_conf){
+		.log = "format = \"json\"; level = \"debug\";",
+		.modules = ECHO_MODULES,
+		.routes = ECHO_ROUTES });
+	http_require(&d,
+	    &(struct ask){ .path = "/items/a%22%5Cb%C3%A9",
+		.header = { "X-Request-Id: look-for-me",
+		    "User-Agent: \"\\\xff" } },
+	    &reply);
 	ck_assert_int_eq(reply.status, 200);
 	reply_release(&reply);
 	line = daemon_await_line(&d, NULL, "look-for-me.*GET");
@@ -128,8 +140,9 @@ START_TEST(access_log_off)
 	struct daemon d;
 	char *log;
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .log = "access = false; level = \"info\";" });
+	daemon_start(&d,
+	    &(struct daemon_conf){
+		.log = "access = false; level = \"info\";" });
 	ck_assert_int_eq(http_status(&d, "/hello?find=me", NULL), 200);
 	log = daemon_log(&d);
 	ck_assert_msg(!text_has(log, "/hello"), "%s", log);

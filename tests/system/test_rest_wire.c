@@ -25,10 +25,10 @@ START_TEST(keep_alive)
 	echo_start(&d, NULL);
 	fd = raw_connect(&d);
 	for (int i = 0; i < 20; i++) {
-		raw_text(fd, i % 2 == 0 ?
-		    "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n" :
-		    "POST /echo HTTP/1.1\r\nHost: x\r\n"
-		    "Content-Length: 3\r\n\r\nabc");
+		raw_text(fd,
+		    i % 2 == 0 ? "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n" :
+				 "POST /echo HTTP/1.1\r\nHost: x\r\n"
+				 "Content-Length: 3\r\n\r\nabc");
 		ck_assert(raw_reply(fd, &reply, false));
 		ck_assert_int_eq(reply.status, 200);
 		ck_assert_ptr_nonnull(reply_header(&reply, "Date"));
@@ -39,7 +39,8 @@ START_TEST(keep_alive)
 	ck_assert(raw_reply(fd, &reply, false));
 	ck_assert_int_eq(reply.status, 404);
 	reply_release(&reply);
-	raw_text(fd, "GET /hello HTTP/1.1\r\nHost: x\r\n"
+	raw_text(fd,
+	    "GET /hello HTTP/1.1\r\nHost: x\r\n"
 	    "Connection: close\r\n\r\n");
 	ck_assert(raw_reply(fd, &reply, false));
 	ck_assert_int_eq(reply.status, 200);
@@ -57,8 +58,8 @@ START_TEST(idle_connection_is_closed)
 	struct reply reply;
 	int fd;
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .rest = "idle_timeout = 0.2;" });
+	daemon_start(&d,
+	    &(struct daemon_conf){ .rest = "idle_timeout = 0.2;" });
 	fd = raw_connect(&d);
 	raw_text(fd, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
 	ck_assert(raw_reply(fd, &reply, false));
@@ -77,11 +78,12 @@ START_TEST(pipelining)
 		int status;
 		const char *part;
 	} wanted[] = { { 200, "/items/1" }, { 404, "404" }, { 200, "\"abc\"" },
-	    { 200, "hello, world!" } };
+		{ 200, "hello, world!" } };
 
 	echo_start(&d, NULL);
 	fd = raw_connect(&d);
-	raw_text(fd, "GET /items/1 HTTP/1.1\r\nHost: x\r\n\r\n"
+	raw_text(fd,
+	    "GET /items/1 HTTP/1.1\r\nHost: x\r\n\r\n"
 	    "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"
 	    "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
 	    "GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
@@ -126,10 +128,14 @@ START_TEST(absolute_target)
 	struct daemon d;
 
 	echo_start(&d, NULL);
-	ck_assert_int_eq(raw_status(&d, "GET http://example.com/hello HTTP/1.1"
-	    "\r\nHost: example.com\r\n\r\n"), 200);
-	ck_assert_int_eq(raw_status(&d, "GET http://example.com/no HTTP/1.1"
-	    "\r\nHost: example.com\r\n\r\n"), 404);
+	ck_assert_int_eq(raw_status(&d,
+			     "GET http://example.com/hello HTTP/1.1"
+			     "\r\nHost: example.com\r\n\r\n"),
+	    200);
+	ck_assert_int_eq(raw_status(&d,
+			     "GET http://example.com/no HTTP/1.1"
+			     "\r\nHost: example.com\r\n\r\n"),
+	    404);
 	daemon_stop(&d);
 }
 END_TEST
@@ -162,15 +168,18 @@ START_TEST(chunked_upload)
 	int fd;
 
 	echo_start(&d, NULL);
-	seen = echo_ask(&d, &(struct ask){ .path = "/echo", .body = big,
-	    .header = { "Transfer-Encoding: chunked", "Expect:" } });
+	seen = echo_ask(&d,
+	    &(struct ask){ .path = "/echo",
+		.body = big,
+		.header = { "Transfer-Encoding: chunked", "Expect:" } });
 	ck_assert_int_eq(ctl_int(seen, "body_length"), 300000);
 	echo_require(seen, NULL, "body", big);
 	json_decref(seen);
 	free(big);
 	/* extensions and trailers are there to be skipped */
 	fd = raw_connect(&d);
-	raw_text(fd, "POST /echo HTTP/1.1\r\nHost: x\r\n"
+	raw_text(fd,
+	    "POST /echo HTTP/1.1\r\nHost: x\r\n"
 	    "Transfer-Encoding: chunked\r\n\r\n"
 	    "5;name=value\r\nhello\r\n1\r\n,\r\n0\r\nX-Trailer: t\r\n\r\n"
 	    "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -194,7 +203,8 @@ START_TEST(expect_continue)
 
 	echo_start(&d, NULL);
 	fd = raw_connect(&d);
-	raw_text(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n"
+	raw_text(fd,
+	    "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n"
 	    "Expect: 100-continue\r\n\r\n");
 	ck_assert(raw_reply(fd, &reply, false));
 	ck_assert_int_eq(reply.status, 100);
@@ -206,10 +216,16 @@ START_TEST(expect_continue)
 	reply_release(&reply);
 	close(fd);
 	/* no invitation for what would be refused anyway */
-	ck_assert_int_eq(raw_status(&d, "POST /small HTTP/1.1\r\nHost: x\r\n"
-	    "Content-Length: 11\r\nExpect: 100-continue\r\n\r\n"), 413);
-	ck_assert_int_eq(raw_status(&d, "POST /nothing HTTP/1.1\r\nHost: x\r\n"
-	    "Content-Length: 11\r\nExpect: 100-continue\r\n\r\n"), 404);
+	ck_assert_int_eq(
+	    raw_status(&d,
+		"POST /small HTTP/1.1\r\nHost: x\r\n"
+		"Content-Length: 11\r\nExpect: 100-continue\r\n\r\n"),
+	    413);
+	ck_assert_int_eq(
+	    raw_status(&d,
+		"POST /nothing HTTP/1.1\r\nHost: x\r\n"
+		"Content-Length: 11\r\nExpect: 100-continue\r\n\r\n"),
+	    404);
 	daemon_stop(&d);
 }
 END_TEST

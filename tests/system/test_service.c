@@ -81,9 +81,10 @@ START_TEST(idle_connections_do_not_delay_the_stop)
 	struct reply reply;
 	int quiet, kept;
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .service = "stop_timeout = 3600.0; start_timeout = 60.0;",
-	    .rest = "idle_timeout = 3600.0; receive_timeout = 3600.0;" });
+	daemon_start(&d,
+	    &(struct daemon_conf){
+		.service = "stop_timeout = 3600.0; start_timeout = 60.0;",
+		.rest = "idle_timeout = 3600.0; receive_timeout = 3600.0;" });
 	quiet = raw_connect(&d);
 	kept = raw_connect(&d);
 	raw_text(kept, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -129,8 +130,8 @@ START_TEST(daemon_mode)
 	int status;
 
 	daemon_init(&d);
-	daemon_configure(&d, &(struct daemon_conf){
-	    .log = "target = \"$DIR/brood.log\";" });
+	daemon_configure(&d,
+	    &(struct daemon_conf){ .log = "target = \"$DIR/brood.log\";" });
 	daemon_args(argv, (const char *const[]){ "-c", d.conf, "-d", NULL });
 	/* returns when the service is ready, and lets go of our pipes */
 	run_program(&run, argv, NULL);
@@ -160,9 +161,9 @@ START_TEST(daemon_mode_says_why_it_failed)
 	struct run run;
 
 	daemon_init(&d);
-	daemon_configure(&d, &(struct daemon_conf){
-	    .log = "target = \"$DIR/brood.log\";",
-	    .routes = ROUTE("GET", "/x", "hello.nothing") });
+	daemon_configure(&d,
+	    &(struct daemon_conf){ .log = "target = \"$DIR/brood.log\";",
+		.routes = ROUTE("GET", "/x", "hello.nothing") });
 	daemon_args(argv, (const char *const[]){ "-c", d.conf, "-d", NULL });
 	run_program(&run, argv, NULL);
 	ck_assert_int_eq(run.status, 78);
@@ -180,8 +181,9 @@ START_TEST(failed_start_says_why)
 	int status = 0;
 
 	daemon_init(&d);
-	daemon_configure(&d, &(struct daemon_conf){
-	    .routes = ROUTE("GET", "/x", "hello.nothing") });
+	daemon_configure(&d,
+	    &(struct daemon_conf){
+		.routes = ROUTE("GET", "/x", "hello.nothing") });
 	reason = daemon_try(&d, &status);
 	ck_assert_ptr_nonnull(reason);
 	text_require("the reason", reason, "hello.nothing");
@@ -201,11 +203,15 @@ START_TEST(root_needs_a_user)
 	if (getuid() != 0)
 		return;
 	daemon_init(&d);
-	daemon_configure(&d, &(struct daemon_conf){ .whole =
-	    "service = { run_dir = \"$DIR/run\"; state_dir = \"$DIR/state\"; };"
-	    "modules = ( " MODULE("hello") " );"
-	    "rest = { listen = [ \"127.0.0.1:$PORT\" ];"
-	    "  routes = ( " ROUTE("GET", "/hello", "hello.hello") " ); };" });
+	daemon_configure(&d,
+	    &(struct daemon_conf){
+		.whole =
+		    "service = { run_dir = \"$DIR/run\"; state_dir = \"$DIR/state\"; };"
+		    "modules = ( " MODULE(
+			"hello") " );"
+				 "rest = { listen = [ \"127.0.0.1:$PORT\" ];"
+				 "  routes = ( " ROUTE("GET", "/hello",
+				     "hello.hello") " ); };" });
 	reason = daemon_try(&d, &status);
 	ck_assert_ptr_nonnull(reason);
 	text_require("the reason", reason, "service.user");
@@ -268,9 +274,11 @@ START_TEST(int_to_the_whole_group)
 	struct reply reply;
 	int client, gate;
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .service = "stop_timeout = 3600.0; start_timeout = 60.0;",
-	    .modules = MODULE_GATE, .routes = ROUTES_GATE });
+	daemon_start(&d,
+	    &(struct daemon_conf){
+		.service = "stop_timeout = 3600.0; start_timeout = 60.0;",
+		.modules = MODULE_GATE,
+		.routes = ROUTES_GATE });
 	gate = gate_make(&d);
 	client = gate_call(&d);
 	ctl_require_pool(&d, "rest", "busy", 1, 1);
@@ -305,8 +313,8 @@ START_TEST(stray_descriptors)
 		char path[64];
 
 		snprintf(path, sizeof(path), "/proc/%d/fd/60", pids[i]);
-		ck_assert_msg(access(path, F_OK) == -1,
-		    "child %d has it", pids[i]);
+		ck_assert_msg(access(path, F_OK) == -1, "child %d has it",
+		    pids[i]);
 	}
 	close(stray[0]);
 	close(stray[1]);
@@ -321,8 +329,9 @@ START_TEST(stop_during_the_start)
 	int ready[2];
 
 	daemon_init(&d);
-	daemon_configure(&d, &(struct daemon_conf){
-	    .modules = MODULE("start_hangs"), .routes = "" });
+	daemon_configure(&d,
+	    &(struct daemon_conf){ .modules = MODULE("start_hangs"),
+		.routes = "" });
 	ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0);
 	daemon_spawn(&d, ready[1]);
 	close(ready[1]);
@@ -353,9 +362,11 @@ START_TEST(stop_drains)
 	struct reply reply;
 	int client, gate;
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .service = "stop_timeout = 3600.0; start_timeout = 60.0;",
-	    .modules = MODULE_GATE, .routes = ROUTES_GATE });
+	daemon_start(&d,
+	    &(struct daemon_conf){
+		.service = "stop_timeout = 3600.0; start_timeout = 60.0;",
+		.modules = MODULE_GATE,
+		.routes = ROUTES_GATE });
 	gate = gate_make(&d);
 	client = gate_call(&d);
 	ctl_require_pool(&d, "rest", "busy", 1, 1);
@@ -380,11 +391,13 @@ START_TEST(stop_is_bounded)
 	struct daemon d;
 	int client, gate;
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .service = "stop_timeout = 0.1; kill_grace = 0.05;"
-	    "start_timeout = 60.0;",
-	    .modules = MODULE_GATE, .routes = ROUTES_GATE,
-	    .rest = "request_timeout = 3600.0;" });
+	daemon_start(&d,
+	    &(struct daemon_conf){
+		.service = "stop_timeout = 0.1; kill_grace = 0.05;"
+			   "start_timeout = 60.0;",
+		.modules = MODULE_GATE,
+		.routes = ROUTES_GATE,
+		.rest = "request_timeout = 3600.0;" });
 	gate = gate_make(&d);
 	client = gate_call(&d);
 	ctl_require_pool(&d, "rest", "busy", 1, 1);

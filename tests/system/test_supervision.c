@@ -20,7 +20,8 @@
 #include "lib/suite.h"
 #include "lib/text.h"
 
-#define FAST "start_timeout = 60.0; respawn_min_delay = 0.01;" \
+#define FAST                                              \
+	"start_timeout = 60.0; respawn_min_delay = 0.01;" \
 	"respawn_max_delay = 0.2; respawn_hold = 3;"
 
 static void
@@ -60,10 +61,9 @@ successor_knows(json_t *status, void *ctx)
 	size_t i;
 
 	(void)ctx;
-	json_array_foreach(json_object_get(status, "children"), i, row)
-		if (ctl_int(row, "restarts") > 0 &&
-		    text_has(ctl_text(row, "why"), "SIGKILL"))
-			return true;
+	json_array_foreach(json_object_get(status, "children"), i,
+	    row) if (ctl_int(row, "restarts") > 0 &&
+	    text_has(ctl_text(row, "why"), "SIGKILL")) return true;
 	return false;
 }
 
@@ -74,9 +74,10 @@ START_TEST(killed_worker_is_replaced)
 	pid_t pids[16];
 	json_t *status;
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .service = "start_timeout = 60.0; respawn_young = 0.0;",
-	    .log = "level = \"debug\"; access = false;" });
+	daemon_start(&d,
+	    &(struct daemon_conf){
+		.service = "start_timeout = 60.0; respawn_young = 0.0;",
+		.log = "level = \"debug\"; access = false;" });
 	load = load_start(&d, "/hello", 8, true);
 	for (long i = 1; i <= 5; i++) {
 		load_await(load, 100);
@@ -88,8 +89,8 @@ START_TEST(killed_worker_is_replaced)
 	load_await(load, 100);
 	load_end(load);
 	status = ctl_status(&d);
-	text_require("last_restart", ctl_text(ctl_pool_row(status, "rest"),
-	    "last_restart"), "SIGKILL");
+	text_require("last_restart",
+	    ctl_text(ctl_pool_row(status, "rest"), "last_restart"), "SIGKILL");
 	json_decref(status);
 	/* the row of its successor knows as well */
 	ctl_require(&d, "a row with restarts and why", successor_knows, NULL);
@@ -128,13 +129,14 @@ END_TEST
 START_TEST(signals_a_worker_ignores)
 {
 	static const int signals[] = { SIGHUP, SIGUSR1, SIGUSR2, SIGINT,
-	    SIGQUIT, SIGPIPE };
+		SIGQUIT, SIGPIPE };
 	struct daemon d;
 	pid_t pids[16];
 	size_t n;
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .modules = MODULE_GATE, .routes = ROUTES_GATE });
+	daemon_start(&d,
+	    &(struct daemon_conf){ .modules = MODULE_GATE,
+		.routes = ROUTES_GATE });
 	ck_assert_uint_ge(n = ctl_pids(&d, pids, 16), 2);
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < sizeof(signals) / sizeof(int); k++)
@@ -167,8 +169,9 @@ is_not_held(json_t *status, void *ctx)
 static bool
 is_waiting(json_t *status, void *ctx)
 {
-	return is_held(status, ctx) && json_is_number(json_object_get(
-	    ctl_pool_row(status, "rest"), "retry_in"));
+	return is_held(status, ctx) &&
+	    json_is_number(
+		json_object_get(ctl_pool_row(status, "rest"), "retry_in"));
 }
 
 /* One of two dies, and whatever is put in its place dies in its start(). */
@@ -180,9 +183,10 @@ START_TEST(crash_loop_is_held)
 
 	daemon_init(&d);
 	d.crashes = true;
-	daemon_configure(&d, &(struct daemon_conf){ .service = FAST,
-	    .modules = MODULE_GATE_WITH("crash_if = \"$DIR/crash\";"),
-	    .routes = ROUTES_GATE });
+	daemon_configure(&d,
+	    &(struct daemon_conf){ .service = FAST,
+		.modules = MODULE_GATE_WITH("crash_if = \"$DIR/crash\";"),
+		.routes = ROUTES_GATE });
 	ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
 	touch(&d, "crash");
 	ck_assert_uint_ge(ctl_pids(&d, pids, 16), 2);
@@ -193,8 +197,8 @@ START_TEST(crash_loop_is_held)
 		ck_assert_int_eq(gate_who(&d), pids[1]);
 	answer = ctl_ask(&d, "explain", "rest", NULL);
 	ck_assert_int_eq(ctl_int(answer, "code"), 0);
-	text_require("explain", ctl_text(json_object_get(answer, "data"),
-	    "now"), "held");
+	text_require("explain",
+	    ctl_text(json_object_get(answer, "data"), "now"), "held");
 	json_decref(answer);
 	answer = ctl_ask(&d, "scale", "rest", "3", NULL);
 	ck_assert_int_eq(ctl_int(answer, "code"), 1);
@@ -215,9 +219,10 @@ START_TEST(exit_78_is_held_until_a_reload)
 	pid_t pids[16];
 	json_t *status, *answer;
 
-	daemon_start(&d, &(struct daemon_conf){ .service = FAST,
-	    .modules = MODULE_GATE_WITH("fail_if = \"$DIR/fail\";"),
-	    .routes = ROUTES_GATE });
+	daemon_start(&d,
+	    &(struct daemon_conf){ .service = FAST,
+		.modules = MODULE_GATE_WITH("fail_if = \"$DIR/fail\";"),
+		.routes = ROUTES_GATE });
 	touch(&d, "fail");
 	ck_assert_uint_ge(ctl_pids(&d, pids, 16), 2);
 	kill(pids[0], SIGKILL);
@@ -225,8 +230,8 @@ START_TEST(exit_78_is_held_until_a_reload)
 	status = ctl_status(&d);
 	text_require("held", ctl_text(ctl_pool_row(status, "rest"), "held"),
 	    "told to fail");
-	ck_assert(json_is_null(json_object_get(
-	    ctl_pool_row(status, "rest"), "retry_in")));
+	ck_assert(json_is_null(
+	    json_object_get(ctl_pool_row(status, "rest"), "retry_in")));
 	json_decref(status);
 	ck_assert_int_eq(gate_who(&d), pids[1]);
 	untouch(&d, "fail");
@@ -246,10 +251,11 @@ START_TEST(hanging_start_is_killed)
 	pid_t pids[16];
 	char *line;
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .service = "start_timeout = 2.0; kill_grace = 0.05;",
-	    .modules = MODULE_GATE_WITH("hang_if = \"$DIR/hang\";"),
-	    .routes = ROUTES_GATE });
+	daemon_start(&d,
+	    &(struct daemon_conf){
+		.service = "start_timeout = 2.0; kill_grace = 0.05;",
+		.modules = MODULE_GATE_WITH("hang_if = \"$DIR/hang\";"),
+		.routes = ROUTES_GATE });
 	touch(&d, "hang");
 	ck_assert_uint_ge(ctl_pids(&d, pids, 16), 2);
 	kill(pids[0], SIGKILL);
@@ -275,18 +281,20 @@ START_TEST(heartbeat)
 	size_t i;
 	int gate, client;
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .service = "start_timeout = 60.0; heartbeat_interval = 0.1;"
-	    "heartbeat_timeout = 0.5; kill_grace = 0.05;",
-	    .rest = "request_timeout = 3600.0;",
-	    .modules = MODULE_GATE, .routes = ROUTES_GATE });
+	daemon_start(&d,
+	    &(struct daemon_conf){
+		.service = "start_timeout = 60.0; heartbeat_interval = 0.1;"
+			   "heartbeat_timeout = 0.5; kill_grace = 0.05;",
+		.rest = "request_timeout = 3600.0;",
+		.modules = MODULE_GATE,
+		.routes = ROUTES_GATE });
 	gate = gate_make(&d);
 	client = gate_call(&d);
 	ctl_require_pool(&d, "rest", "busy", 1, 1);
 	status = ctl_status(&d);
-	json_array_foreach(json_object_get(status, "children"), i, row)
-		if (json_is_object(json_object_get(row, "call")))
-			busy = (pid_t)ctl_int(row, "pid");
+	json_array_foreach(json_object_get(status, "children"), i,
+	    row) if (json_is_object(json_object_get(row, "call")))
+	    busy = (pid_t)ctl_int(row, "pid");
 	json_decref(status);
 	ck_assert_int_ne(busy, 0);
 	for (int round = 1; round <= 2; round++) {
@@ -303,8 +311,9 @@ START_TEST(heartbeat)
 		ctl_require_pool(&d, "rest", "ready", 2, 8);
 	}
 	status = ctl_status(&d);
-	text_require("last_restart", ctl_text(ctl_pool_row(status, "rest"),
-	    "last_restart"), "heartbeat");
+	text_require("last_restart",
+	    ctl_text(ctl_pool_row(status, "rest"), "last_restart"),
+	    "heartbeat");
 	ck_assert_ptr_nonnull(ctl_child(status, busy));
 	json_decref(status);
 	gate_let(gate, 1);
@@ -323,20 +332,23 @@ START_TEST(status_shows_the_call)
 	int gate, client;
 	size_t i;
 
-	daemon_start(&d, &(struct daemon_conf){
-	    .rest = "request_timeout = 1000.0;",
-	    .modules = MODULE_GATE, .routes = ROUTES_GATE });
+	daemon_start(&d,
+	    &(struct daemon_conf){ .rest = "request_timeout = 1000.0;",
+		.modules = MODULE_GATE,
+		.routes = ROUTES_GATE });
 	gate = gate_make(&d);
 	client = raw_connect(&d);
-	raw_text(client, "GET /pass?x=1 HTTP/1.1\r\nHost: x\r\n"
+	raw_text(client,
+	    "GET /pass?x=1 HTTP/1.1\r\nHost: x\r\n"
 	    "X-Request-Id: look-at-me\r\n\r\n");
 	ctl_require_pool(&d, "rest", "busy", 1, 1);
 	status = ctl_status(&d);
-	json_array_foreach(json_object_get(status, "children"), i, row)
-		if (json_is_object(json_object_get(row, "call"))) {
-			call = json_object_get(row, "call");
-			ck_assert_str_eq(ctl_text(row, "state"), "busy");
-		}
+	json_array_foreach(json_object_get(status, "children"), i,
+	    row) if (json_is_object(json_object_get(row, "call")))
+	{
+		call = json_object_get(row, "call");
+		ck_assert_str_eq(ctl_text(row, "state"), "busy");
+	}
 	ck_assert_ptr_nonnull(call);
 	ck_assert_str_eq(ctl_text(call, "id"), "look-at-me");
 	ck_assert_str_eq(ctl_text(call, "door"), "rest");

@@ -94,6 +94,19 @@ START_TEST(saturated_only_when_all_are_full_at_max)
 }
 END_TEST
 
+START_TEST(knows_a_spare_one_with_fewer_connections)
+{
+	board.slot[3].connections = 2;
+	board.slot[130].connections = 1;
+	ck_assert(!board_has_lighter(&board, ROLE_REST, 3));
+	board_set_spare(&board, ROLE_REST, 130, true);
+	ck_assert(board_has_lighter(&board, ROLE_REST, 3));
+	ck_assert(!board_has_lighter(&board, ROLE_REST, 130));
+	board.slot[130].connections = 2;
+	ck_assert(!board_has_lighter(&board, ROLE_REST, 3));
+}
+END_TEST
+
 START_TEST(rings_for_an_earlier_deadline_only)
 {
 	struct slot *slot = &board.slot[7];
@@ -205,6 +218,7 @@ main(void)
 	tcase_add_test(tc, never_rings_unless_wanted);
 	tcase_add_test(tc, keeps_the_low_water_mark);
 	tcase_add_test(tc, saturated_only_when_all_are_full_at_max);
+	tcase_add_test(tc, knows_a_spare_one_with_fewer_connections);
 	tcase_add_test(tc, rings_for_an_earlier_deadline_only);
 	tcase_add_test(tc, snapshot_shows_the_call);
 	tcase_add_test(tc, snapshot_of_nonsense_is_clean);

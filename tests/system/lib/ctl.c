@@ -162,9 +162,8 @@ find_row(json_t *rows, const char *key, json_t *wanted)
 	size_t i;
 	json_t *row, *found = NULL;
 
-	json_array_foreach(rows, i, row)
-		if (json_equal(json_object_get(row, key), wanted))
-			found = row;
+	json_array_foreach(rows, i,
+	    row) if (json_equal(json_object_get(row, key), wanted)) found = row;
 	json_decref(wanted);
 	return found;
 }
@@ -199,9 +198,8 @@ ctl_pids(const struct daemon *daemon, pid_t *pids, size_t max)
 	json_t *status = ctl_status(daemon), *row;
 	size_t i, n = 0;
 
-	json_array_foreach(json_object_get(status, "children"), i, row)
-		if (n < max)
-			pids[n++] = (pid_t)ctl_int(row, "pid");
+	json_array_foreach(json_object_get(status, "children"), i,
+	    row) if (n < max) pids[n++] = (pid_t)ctl_int(row, "pid");
 	json_decref(status);
 	return n;
 }
@@ -234,8 +232,8 @@ ctl_until(const struct daemon *daemon, ctl_condition *holds, void *ctx)
 }
 
 void
-ctl_require(const struct daemon *daemon, const char *what,
-    ctl_condition *holds, void *ctx)
+ctl_require(const struct daemon *daemon, const char *what, ctl_condition *holds,
+    void *ctx)
 {
 	json_t *status;
 
@@ -260,8 +258,8 @@ in_range(json_t *status, void *ctx)
 }
 
 void
-ctl_require_pool(const struct daemon *daemon, const char *role,
-    const char *key, long low, long high)
+ctl_require_pool(const struct daemon *daemon, const char *role, const char *key,
+    long low, long high)
 {
 	struct range range = { role, key, low, high };
 	char what[128];

@@ -66,7 +66,7 @@ int
 daemon_reserve_port(int *fd)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET,
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(in);
 	int on = 1;
 
@@ -87,8 +87,8 @@ daemon_init(struct daemon *daemon)
 	ck_assert_int_eq(chmod(daemon->dir, 0755), 0);
 	snprintf(daemon->conf, sizeof(daemon->conf), "%s/brood.conf",
 	    daemon->dir);
-	snprintf(daemon->socket, sizeof(daemon->socket),
-	    "%s/run/control.sock", daemon->dir);
+	snprintf(daemon->socket, sizeof(daemon->socket), "%s/run/control.sock",
+	    daemon->dir);
 	snprintf(daemon->pid_file, sizeof(daemon->pid_file),
 	    "%s/run/broodd.pid", daemon->dir);
 	snprintf(daemon->errors, sizeof(daemon->errors), "%s/stderr",
@@ -169,7 +169,8 @@ daemon_configure(struct daemon *daemon, const struct daemon_conf *conf)
 {
 	char *text, *expanded;
 
-	text = text_format("service = { name = \"test\"; %s\n"
+	text = text_format(
+	    "service = { name = \"test\"; %s\n"
 	    "  run_dir = \"$DIR/run\"; state_dir = \"$DIR/state\";\n  %s };\n"
 	    "log = { %s };\ncontrol = { %s };\nmodules = ( %s );\n"
 	    "rest = { listen = [ %s ];\n  %s\n  workers = { %s };\n"
@@ -182,7 +183,7 @@ daemon_configure(struct daemon *daemon, const struct daemon_conf *conf)
 	    or_default(conf->listen, "\"127.0.0.1:$PORT\""),
 	    or_default(conf->rest, ""),
 	    or_default(conf->workers,
-	    "start = 2; min_spare = 1; max_spare = 4; max = 8;"),
+		"start = 2; min_spare = 1; max_spare = 4; max = 8;"),
 	    or_default(conf->routes, ROUTE("GET", "/hello", "hello.hello")));
 	expanded = daemon_expand(daemon, or_default(conf->whole, text));
 	text_write(daemon->conf, expanded);
@@ -198,10 +199,11 @@ daemon_args(const char *argv[DAEMON_ARGS], const char *const options[])
 	static char wrap[512], broodd[512];
 	size_t n = 0;
 
-	snprintf(wrap, sizeof(wrap), "%s", or_default(getenv("BROOD_WRAP"), ""));
+	snprintf(wrap, sizeof(wrap), "%s",
+	    or_default(getenv("BROOD_WRAP"), ""));
 	snprintf(broodd, sizeof(broodd), "%s/broodd", suite_build());
 	for (char *p = strtok(wrap, " "); p != NULL && n < DAEMON_ARGS - 16;
-	    p = strtok(NULL, " "))
+	     p = strtok(NULL, " "))
 		argv[n++] = p;
 	argv[n++] = broodd;
 	for (size_t i = 0; options[i] != NULL && n < DAEMON_ARGS - 1; i++)
@@ -244,7 +246,7 @@ exec_daemon(struct daemon *daemon, int ready_fd)
 {
 	char number[16];
 	const char *const options[] = { "-c", daemon->conf, "--ready-fd",
-	    number, NULL };
+		number, NULL };
 	const char *argv[DAEMON_ARGS];
 	int err = open(daemon->errors, O_WRONLY | O_CREAT | O_APPEND, 0644);
 
@@ -327,8 +329,8 @@ daemon_start(struct daemon *daemon, const struct daemon_conf *conf)
 	daemon_init(daemon);
 	daemon_configure(daemon, conf);
 	reason = daemon_try(daemon, &status);
-	ck_assert_msg(reason == NULL, "the start failed, status %d: %s",
-	    status, reason);
+	ck_assert_msg(reason == NULL, "the start failed, status %d: %s", status,
+	    reason);
 }
 
 /* --------------------------------------------------------------- stopping */
@@ -344,18 +346,24 @@ daemon_wait(struct daemon *daemon)
 	close(daemon->pidfd);
 	daemon->pidfd = -1;
 	daemon->pid = 0;
-	return WIFEXITED(status) ? WEXITSTATUS(status) :
-	    128 + WTERMSIG(status);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 static void
 require_no_checker_text(const struct daemon *daemon)
 {
 	static const char *const signs[] = {
-		"AddressSanitizer", "LeakSanitizer", "runtime error:",
-		"UndefinedBehaviorSanitizer", "== Invalid ", "== Conditional",
-		"== Use of uninit", "== Syscall param", "definitely lost: ",
-		"== Jump to the invalid", "stack smashing",
+		"AddressSanitizer",
+		"LeakSanitizer",
+		"runtime error:",
+		"UndefinedBehaviorSanitizer",
+		"== Invalid ",
+		"== Conditional",
+		"== Use of uninit",
+		"== Syscall param",
+		"definitely lost: ",
+		"== Jump to the invalid",
+		"stack smashing",
 	};
 	char *log = daemon_log(daemon), *first = NULL;
 
@@ -375,7 +383,7 @@ daemon_require_no_child(struct daemon *daemon)
 {
 	pid_t pids[64];
 
-	/* as their subreaper we inherit them: all there are can be waited for */
+	/* as their subreaper we inherit them, and can wait for them */
 	while (orphans(pids, 64) > 0) {
 		char name[64];
 		int fd = proc_open(pids[0]);
@@ -469,8 +477,9 @@ daemon_await_line(const struct daemon *daemon, size_t *from,
     const char *pattern)
 {
 	regex_t regex;
-	struct await await = { .daemon = daemon, .regex = &regex,
-	    .from = from != NULL ? *from : 0 };
+	struct await await = { .daemon = daemon,
+		.regex = &regex,
+		.from = from != NULL ? *from : 0 };
 
 	ck_assert_int_eq(regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB), 0);
 	proc_until(daemon->pidfd, line_is_there, &await);

@@ -49,10 +49,10 @@ struct daemon {
 	int port_fd;		/* bound, never listening: reserves the port */
 	pid_t pid;		/* the master's; 0: none */
 	int pidfd;
-	bool crashes;		/* handlers are meant to: a checker may say so */
+	bool crashes;		/* handlers do: a checker may say so */
 	/* passed on at the start; 0: none */
 	int listen_fd;		/* a listening socket, as systemd does */
-	int stray_fd;		/* one that it has not asked for, as number 60 */
+	int stray_fd;		/* one it has not asked for, as number 60 */
 };
 
 /* Makes the folder and reserves the port. */

@@ -10,8 +10,10 @@
 void
 echo_start(struct daemon *daemon, const char *rest)
 {
-	daemon_start(daemon, &(struct daemon_conf){ .modules = ECHO_MODULES,
-	    .routes = ECHO_ROUTES, .rest = rest });
+	daemon_start(daemon,
+	    &(struct daemon_conf){ .modules = ECHO_MODULES,
+		.routes = ECHO_ROUTES,
+		.rest = rest });
 }
 
 json_t *
@@ -21,8 +23,8 @@ echo_ask(const struct daemon *daemon, const struct ask *ask)
 	json_t *seen;
 
 	http_require(daemon, ask, &reply);
-	ck_assert_msg(reply.status == 200, "%s: %d %s", ask->path,
-	    reply.status, reply.body);
+	ck_assert_msg(reply.status == 200, "%s: %d %s", ask->path, reply.status,
+	    reply.body);
 	ck_assert_str_eq(reply_header(&reply, "Content-Type"),
 	    "application/json");
 	seen = reply_json(&reply);

@@ -24,8 +24,8 @@
 	ROUTE("GET", "/headers", "misbehave.bad_header") "," \
 	"{ method = \"POST\"; path = \"/json\"; handler = \"misbehave.echo\";" \
 	"  input = \"json\"; }," \
-	"{ method = \"POST\"; path = \"/small\"; handler = \"misbehave.echo\";" \
-	"  max_body = 10; }"
+	"{ method = \"POST\"; path = \"/small\"; max_body = 10;" \
+	"  handler = \"misbehave.echo\"; }"
 
 /* A service with these, and with more in the group `rest` (NULL: nothing). */
 void echo_start(struct daemon *daemon, const char *rest);

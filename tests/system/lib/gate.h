@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * gate - calls that last until the test lets them through (tests/modules/gate.c).
+ * gate - calls that last until the test lets them through, by way of
+ * tests/modules/gate.c.
  */
 #ifndef SYSTEM_GATE_H
 #define SYSTEM_GATE_H

@@ -33,8 +33,8 @@ reply_header(const struct reply *reply, const char *name)
 		line += len + 1;
 		line += strspn(line, " \t");
 		len = strcspn(line, "\r\n");
-		while (len > 0 && (line[len - 1] == ' ' ||
-		    line[len - 1] == '\t'))
+		while (
+		    len > 0 && (line[len - 1] == ' ' || line[len - 1] == '\t'))
 			len--;
 		if (len >= sizeof(value))
 			len = sizeof(value) - 1;
@@ -67,7 +67,7 @@ reply_require_problem(const struct reply *reply, int status)
 	ck_assert_msg(reply->status == status, "status %d, not %d: %s%s",
 	    reply->status, status, reply->head, reply->body);
 	ck_assert_msg(type != NULL &&
-	    strncmp(type, "application/problem+json", 24) == 0,
+		strncmp(type, "application/problem+json", 24) == 0,
 	    "status %d with Content-Type %s", status, type);
 	problem = reply_json(reply);
 	ck_assert_int_eq(json_integer_value(json_object_get(problem, "status")),
@@ -122,12 +122,12 @@ static void
 set_body(CURL *curl, const struct ask *ask, struct source *source)
 {
 	curl_off_t len = (curl_off_t)(ask->body_len != 0 ? ask->body_len :
-	    strlen(ask->body));
+							   strlen(ask->body));
 	bool chunked = false;
 
 	for (size_t i = 0; i < 8 && ask->header[i] != NULL; i++)
-		if (strcasecmp(ask->header[i],
-		    "Transfer-Encoding: chunked") == 0)
+		if (strcasecmp(ask->header[i], "Transfer-Encoding: chunked") ==
+		    0)
 			chunked = true;
 	*source = (struct source){ ask->body, (size_t)len };
 	curl_easy_setopt(curl, CURLOPT_POST, 1L);
@@ -144,10 +144,12 @@ http_ask(const struct daemon *daemon, const struct ask *ask,
 {
 	CURL *curl = curl_easy_init();
 	struct curl_slist *headers = NULL;
-	struct sink head = { calloc(1, 1), 0, 1 }, body = { calloc(1, 1), 0, 1 };
+	struct sink head = { calloc(1, 1), 0, 1 };
+	struct sink body = { calloc(1, 1), 0, 1 };
 	struct source source;
 	long status = 0;
-	char *url = strstr(ask->path, "://") != NULL ? strdup(ask->path) :
+	char *url = strstr(ask->path, "://") != NULL ?
+	    strdup(ask->path) :
 	    text_format("http://127.0.0.1:%d%s", daemon->port, ask->path);
 	CURLcode rc;
 
@@ -178,7 +180,7 @@ http_ask(const struct daemon *daemon, const struct ask *ask,
 	rc = curl_easy_perform(curl);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	*reply = (struct reply){ (int)status, head.data, body.data, head.len,
-	    body.len };
+		body.len };
 	curl_slist_free_all(headers);
 	curl_easy_cleanup(curl);
 	free(url);

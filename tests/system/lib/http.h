@@ -21,7 +21,7 @@ struct reply {
 };
 void reply_release(struct reply *reply);
 
-/* A header's first value, trimmed; NULL if absent. Valid until the next call. */
+/* A header's first value, trimmed; NULL if absent. Good until the next call. */
 const char *reply_header(const struct reply *reply, const char *name);
 
 /* The body as JSON, a new reference; fails the test if it is none. */

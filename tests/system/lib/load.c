@@ -23,7 +23,7 @@
 
 struct lane {
 	int fd;
-	long served;		/* on this connection */
+	long served; /* on this connection */
 	char in[4096];
 	size_t len;
 };
@@ -35,7 +35,7 @@ struct load {
 	bool keep;
 	char *request;
 	_Atomic long good, bad;
-	char first[512];	/* the first failure, valid once joined */
+	char first[512]; /* the first failure, valid once joined */
 	struct lane lane[LOAD_MAX];
 };
 
@@ -66,8 +66,8 @@ static void
 open_lane(struct load *load, struct lane *lane)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET,
-	    .sin_port = htons((uint16_t)load->port),
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		.sin_port = htons((uint16_t)load->port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int on = 1;
 
 	lane->len = 0;
@@ -91,8 +91,8 @@ answer_length(const struct lane *lane)
 	if (end == NULL)
 		return 0;
 	return (size_t)(end + 4 - lane->in) +
-	    (length != NULL && length < end ?
-	    strtoul(length + 17, NULL, 10) : 0);
+	    (length != NULL && length < end ? strtoul(length + 17, NULL, 10) :
+					      0);
 }
 
 static void
@@ -116,7 +116,8 @@ read_lane(struct load *load, struct lane *lane)
 	}
 	load->good++;
 	lane->served++;
-	if (load->keep && strcasestr(lane->in, "\r\nConnection: close") == NULL) {
+	if (load->keep &&
+	    strcasestr(lane->in, "\r\nConnection: close") == NULL) {
 		send_request(load, lane);
 		return;
 	}
@@ -135,10 +136,10 @@ run(void *ctx)
 			if (load->lane[i].fd == -1)
 				open_lane(load, &load->lane[i]);
 			p[i] = (struct pollfd){ .fd = load->lane[i].fd,
-			    .events = POLLIN };
+				.events = POLLIN };
 		}
 		p[load->lanes] = (struct pollfd){ .fd = load->stop_fd,
-		    .events = POLLIN };
+			.events = POLLIN };
 		if (poll(p, (nfds_t)load->lanes + 1, -1) == -1)
 			continue;
 		if (p[load->lanes].revents != 0)
@@ -199,8 +200,8 @@ load_await(struct load *load, long answers)
 	struct target target = { load, load->good + load->bad + answers };
 
 	ck_assert_msg(proc_until(-1, reached, &target),
-	    "the load stands still after %ld answers, %ld failures",
-	    load->good, load->bad);
+	    "the load stands still after %ld answers, %ld failures", load->good,
+	    load->bad);
 }
 
 static void

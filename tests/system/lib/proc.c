@@ -200,7 +200,7 @@ run_program(struct run *run, const char *const argv[], const char *input)
 	while (ends[0].fd != -1 || ends[1].fd != -1) {
 		for (int i = 0; i < 2; i++)
 			p[i] = (struct pollfd){ .fd = ends[i].fd,
-			    .events = POLLIN };
+				.events = POLLIN };
 		ck_assert_msg(poll(p, 3, 1000) >= 0 && proc_now_ms() < end,
 		    "%s does not end", argv[0]);
 		for (int i = 0; i < 2; i++)
@@ -214,9 +214,11 @@ run_program(struct run *run, const char *const argv[], const char *input)
 	ck_assert_int_eq(waitpid(pid, &wait_status, 0), pid);
 	*run = (struct run){
 		.status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) :
-		    128 + WTERMSIG(wait_status),
-		.out = ends[0].data, .out_len = ends[0].len,
-		.err = ends[1].data, .err_len = ends[1].len,
+						   128 + WTERMSIG(wait_status),
+		.out = ends[0].data,
+		.out_len = ends[0].len,
+		.err = ends[1].data,
+		.err_len = ends[1].len,
 	};
 }
 

@@ -23,8 +23,8 @@ int
 raw_connect(const struct daemon *daemon)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET,
-	    .sin_port = htons((uint16_t)daemon->port),
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		.sin_port = htons((uint16_t)daemon->port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
 
 	ck_assert_int_ne(fd, -1);
@@ -93,7 +93,7 @@ read_head(int fd, struct reply *reply)
 	char *head = reply->head = calloc(1, size);
 
 	while (strstr(head + (reply->head_len > 4 ? reply->head_len - 4 : 0),
-	    "\r\n\r\n") == NULL) {
+		   "\r\n\r\n") == NULL) {
 		if (reply->head_len + 1 == size) {
 			reply->head = head = realloc(head, size *= 2);
 			memset(head + size / 2, 0, size / 2);
@@ -128,8 +128,7 @@ raw_reply(int fd, struct reply *reply, bool head_only)
 	while (until_end || reply->body_len < want) {
 		size_t room = until_end ? 4096 : want - reply->body_len, n;
 
-		reply->body = realloc(reply->body,
-		    reply->body_len + room + 1);
+		reply->body = realloc(reply->body, reply->body_len + room + 1);
 		n = raw_read(fd, reply->body + reply->body_len, room);
 		reply->body_len += n;
 		reply->body[reply->body_len] = '\0';

@@ -81,11 +81,10 @@ kill_leftovers(void)
 		for (size_t i = 0; i < n; i++) {
 			char name[64];
 
-			if (kill(pids[i], 0) == 0 &&
-			    !proc_is_zombie(pids[i])) {
+			if (kill(pids[i], 0) == 0 && !proc_is_zombie(pids[i])) {
 				fprintf(stderr, "left behind: %d (%s)\n",
-				    pids[i], proc_name(pids[i], name,
-				    sizeof(name)));
+				    pids[i],
+				    proc_name(pids[i], name, sizeof(name)));
 				killed++;
 			}
 			kill(pids[i], SIGKILL);
@@ -114,7 +113,8 @@ print_logs(void)
 
 			snprintf(path, sizeof(path), "%s/%s/%s", base_dir,
 			    entry->d_name, names[i]);
-			if ((text = text_read(path, &len)) == NULL || len == 0) {
+			text = text_read(path, &len);
+			if (text == NULL || len == 0) {
 				free(text);
 				continue;
 			}

@@ -120,7 +120,8 @@ text_matches(const char *text, const char *pattern)
 	bool matches;
 
 	ck_assert_int_eq(regcomp(&regex, pattern,
-	    REG_EXTENDED | REG_NOSUB | REG_NEWLINE), 0);
+			     REG_EXTENDED | REG_NOSUB | REG_NEWLINE),
+	    0);
 	matches = text != NULL && regexec(&regex, text, 0, NULL, 0) == 0;
 	regfree(&regex);
 	return matches;
