@@ -47,7 +47,7 @@ enum brood_outcome {
 	BROOD_DONE = 0,
 	/* Not now; try again later. REST: 503 with Retry-After. */
 	BROOD_RETRY = 1,
-	/* Never; the input is at fault. REST: 422, or what brood_reject() chose. */
+	/* Never; the input is at fault. REST: 422, or as brood_reject() chose. */
 	BROOD_REJECT = 2,
 };
 
@@ -79,15 +79,16 @@ struct brood_handler {
 struct brood_module {
 	/* BROOD_MODULE_ABI, as it was when the module was compiled */
 	unsigned abi;
-	/* the module's own name, for messages; the config may load it as another */
+	/* the module's own name, for messages; a config may give it another */
 	const char *name;
 	/*
 	 * Runs once in each child, after the fork and after privileges were
 	 * dropped, before the child takes any work. `settings` is the group
 	 * `settings` of the module's config entry as a JSON object (empty when
-	 * there is none), and lives as long as the child. Returns 0, or -1 after
-	 * writing a sentence for the operator into `why`; the child then exits
-	 * with status 78, and a start or a reload fails with that sentence.
+	 * there is none), and lives as long as the child. Returns 0, or -1
+	 * after writing a sentence for the operator into `why`; the child then
+	 * exits with status 78, and a start or a reload fails with that
+	 * sentence.
 	 * May be NULL.
 	 */
 	int (*start)(const json_t *settings, char why[BROOD_WHY_SIZE]);
@@ -162,7 +163,7 @@ bool brood_cancelled(struct brood_call *call);
 /* ------------------------------------------------------------- the reply */
 
 /*
- * Replies with a JSON value and returns BROOD_DONE, for `return brood_reply(…)`.
+ * Replies with a JSON value and returns BROOD_DONE: `return brood_reply(…)`.
  * Steals the reference to `body`; NULL means an empty body. `status` is 200 to
  * 599. The first reply of a call stands: a second one is dropped and logged as
  * the module's mistake, and so is one after brood_reject() or brood_retry().

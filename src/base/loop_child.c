@@ -3,9 +3,9 @@
  * loop_child - the ends of children, for loop.h.
  *
  * A child is watched through its pidfd, which becomes readable when it ends: no
- * signal, no look at the others. Where pidfd_open(2) is missing (a valgrind that
- * does not know it, a kernel before 5.3) a SIGCHLD has each child of that kind
- * looked at instead, which costs more and tells the same.
+ * signal, no look at the others. Where pidfd_open(2) is missing (a valgrind
+ * that does not know it, a kernel before 5.3) a SIGCHLD has each child of that
+ * kind looked at instead, which costs more and tells the same.
  */
 #include <errno.h>
 #include <signal.h>

@@ -61,7 +61,7 @@ struct child {
 	struct loop_io chan;
 	struct loop_timer heartbeat;
 	struct loop_timer lifetime;
-	uint64_t tidied_at_calls;	/* slot->calls when the heap was trimmed */
+	uint64_t tidied_at_calls;	/* slot->calls at the last trim */
 	uint64_t requests_left;		/* UINT64_MAX: no limit */
 	bool drained;
 };
@@ -99,7 +99,8 @@ int child_guard_init(struct slot *slot);
  * `overrun_text`. child_guard_end() says whether the latter happened. fd -1 and
  * NULL texts: nobody to tell.
  */
-void child_guard_begin(int fd, const char *crash_text, const char *overrun_text);
+void child_guard_begin(int fd, const char *crash_text,
+    const char *overrun_text);
 bool child_guard_end(void);
 
 /* What the master sends when a call's deadline has passed. */

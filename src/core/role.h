@@ -43,9 +43,9 @@ int role_parse(const char *name);
  */
 struct role {
 	/*
-	 * All that init() would find wrong with this config, every error and not
-	 * just the first. Runs in a throw-away process (see check.h) where the
-	 * modules are loaded; opens and keeps nothing.
+	 * All that init() would find wrong with this config, every error and
+	 * not just the first. Runs in a throw-away process (see check.h) where
+	 * the modules are loaded; opens and keeps nothing.
 	 */
 	void (*check)(const struct conf *conf,
 	    const struct module_registry *modules, struct conf_errors *errors);

@@ -62,7 +62,7 @@ struct slot {
 	struct slot_call call;
 	struct histogram latency;
 	struct slot_crash crash;
-	char last_error[512];		/* why it exits, for the master to pass on */
+	char last_error[512];		/* why it exits, to be passed on */
 
 	/* the master's, while the child lives */
 	/* started_ns of a call whose deadline passed: it is to give up */
@@ -81,9 +81,9 @@ struct board_pool {
 	_Atomic uint32_t words;
 	_Atomic int min_spare;	/* ring the master below this, -1: never */
 	_Atomic int armed;	/* 1: ring at most once, then 0 */
-	_Atomic int low;	/* the least number spare since the master reset it */
+	_Atomic int low;	/* least number spare since the master reset it */
 	_Atomic int children;	/* that are ready; the master's */
-	_Atomic int at_max;	/* the pool can't grow: refuse rather than queue */
+	_Atomic int at_max;	/* it can't grow: refuse rather than queue */
 	_Atomic int64_t deadline_known_ns; /* ring when a call's is earlier */
 } __attribute__((aligned(4096)));
 

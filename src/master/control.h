@@ -20,14 +20,14 @@ struct control_client {
 	struct loop_timer timeout;	/* for a whole line, for taking bytes */
 	struct buf in, out;
 	bool asked;			/* its one request has come */
-	bool eof;			/* it will say no more, but may listen */
+	bool eof;			/* says no more, but may listen */
 	bool done;			/* close once `out` is empty */
 	/* a command that waits: looks, and answers when it is time */
 	void (*wait)(struct control_client *client);
 	/* what it waits for */
 	struct pool *pool;
 	int wanted;
-	int last;			/* of the last event, not to repeat it */
+	int last;			/* of the last event; not twice */
 };
 
 /* Says how it goes. */

@@ -69,7 +69,7 @@ struct member {
 	int64_t mute_ns;		/* its generation's heartbeat_timeout */
 	int64_t overrun_ns;		/* start of the call told to give up */
 	bool ordered;			/* to drain or stop, by us */
-	char reason[256];		/* why we are ending it; "": we aren't */
+	char reason[256];		/* why we end it; "": we don't */
 	/* of the slot, kept from one member to the next */
 	unsigned restarts;
 	char why[512];			/* the last one's end */
@@ -86,7 +86,7 @@ struct pool {
 	enum role_id role_id;
 	struct policy policy;
 	int scaled;			/* by the operator; -1: automatic */
-	struct loop_timer decide;	/* when policy wants to be asked again */
+	struct loop_timer decide;	/* when to ask policy again */
 	struct loop_timer respawn;	/* after a young death or failed fork */
 	struct loop_timer calm;		/* no young death for a while */
 	struct backoff backoff;
@@ -178,7 +178,7 @@ void pool_review(struct pool *pool);
 /* Members of the current generation, by state. */
 struct pool_count {
 	int starting, ready, draining, stopping;	/* of any generation */
-	int live;	/* starting or ready, current generation, not retiring */
+	int live;	/* starting or ready, this generation, not retiring */
 	int live_ready;
 	int retiring;
 	int busy, spare;
@@ -205,7 +205,7 @@ void watch_configure(struct master *master);
 void watch_look(struct master *master);
 
 /* --- reload.c */
-/* 0 when one was begun; -1 with the reason. It ends in master->reload_result. */
+/* 0 when one was begun, to end in master->reload_result; -1 with the reason. */
 int reload_begin(struct master *master, struct why *why);
 void reload_on_ready(struct master *master, struct member *member);
 /* True when the dead member was of the new generation: handled here. */

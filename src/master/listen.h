@@ -20,8 +20,9 @@ struct listen_set {
 };
 
 /*
- * Opens rest.listen, taking over what `old` (may be NULL) has of it. On an error
- * the new ones are closed again and -1 is returned with every reason added.
+ * Opens rest.listen, taking over what `old` (may be NULL) has of it. On an
+ * error the new ones are closed again and -1 is returned with every reason
+ * added.
  */
 int listen_open(struct listen_set *set, const struct conf *conf,
     const struct listen_set *old, struct conf_errors *errors);

@@ -342,8 +342,8 @@ member_log_trace(const struct member *member, const struct slot_snapshot *shot)
 }
 
 /*
- * What happened, in one sentence for the log and for `status`: the way it ended,
- * what it was doing, and why, as far as the master or the child itself knows.
+ * What happened, in one sentence for the log and for `status`: the way it
+ * ended, what it was doing, and why, as far as the master or the child knows.
  */
 static void
 member_obituary(const struct member *member, const struct slot_snapshot *shot,

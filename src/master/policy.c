@@ -70,7 +70,8 @@ policy_grow(struct policy *policy, const struct policy_view *view,
 	}
 	int target = clamp(policy->target + policy->burst, 0, limits->max);
 	snprintf(decision->why, sizeof decision->why,
-	    "grow from %d to %d: %d spare, fewer than min_spare %d, for %lld ms",
+	    "grow from %d to %d: %d spare, fewer than min_spare %d, for "
+	    "%lld ms",
 	    policy->target, target, view->spare, limits->min_spare,
 	    (long long)((view->now_ns - policy->short_since_ns) / NS_PER_MS));
 	policy->target = target;

@@ -350,7 +350,7 @@ END_TEST
 
 START_TEST(the_longest_pattern)
 {
-	char pattern[4 * ROUTE_SEGMENTS + 20] = "", path[sizeof(pattern)] = "";
+	char pattern[6 * ROUTE_SEGMENTS + 20] = "", path[sizeof(pattern)] = "";
 	struct why why;
 
 	for (int i = 0; i < ROUTE_SEGMENTS; i++) {
