@@ -47,7 +47,7 @@ enum brood_outcome {
 	BROOD_DONE = 0,
 	/* Not now; try again later. REST: 503 with Retry-After. */
 	BROOD_RETRY = 1,
-	/* Never; the input is at fault. REST: 422, or as brood_reject() chose. */
+	/* Never; the input is at fault. REST: 422, or brood_reject()'s. */
 	BROOD_REJECT = 2,
 };
 

@@ -81,7 +81,7 @@ struct board_pool {
 	_Atomic uint32_t words;
 	_Atomic int min_spare;	/* ring the master below this, -1: never */
 	_Atomic int armed;	/* 1: ring at most once, then 0 */
-	_Atomic int low;	/* least number spare since the master reset it */
+	_Atomic int low;	/* the least spare since the master reset it */
 	_Atomic int children;	/* that are ready; the master's */
 	_Atomic int at_max;	/* it can't grow: refuse rather than queue */
 	_Atomic int64_t deadline_known_ns; /* ring when a call's is earlier */

@@ -62,7 +62,7 @@ struct front {
 	bool open; /* the ports are watched */
 	bool full;
 	bool out_of_fds;	/* has been said */
-	bool took; /* a connection since the last wait */
+	bool took;		/* a connection since the last wait */
 	struct loop_timer look; /* while full or paused */
 	struct loop_timer turn; /* until it is ours again */
 	char *bytes;		/* what was peeked at */
@@ -109,12 +109,12 @@ front_look(void *ctx)
 }
 
 /*
- * The kernel wakes the one that has watched for longest, and whoever is awake is
- * quicker than those that sleep: left alone, one worker takes all of a burst,
- * and its clients wait for one another while others are idle. So a worker that
- * has taken a connection, and has it still, goes to the end of the queue, and
- * stays out of it for a moment while another spare one has fewer. What comes
- * when nobody else is there to take it waits no longer than that.
+ * The kernel wakes the one that has watched for longest, and whoever is awake
+ * is quicker than those that sleep: left alone, one worker takes all of a
+ * burst, and its clients wait for one another while others are idle. So a
+ * worker that has taken a connection, and has it still, goes to the end of the
+ * queue, and stays out of it for a moment while another spare one has fewer.
+ * What comes when nobody else is there to take it waits no longer than that.
  */
 void
 front_take_turns(struct rest *rest)

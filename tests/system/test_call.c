@@ -137,9 +137,9 @@ START_TEST(crashes)
 	daemon_init(&d);
 	d.crashes = true;
 	daemon_configure(&d,
-	    &(struct daemon_conf){ .modules = ECHO_MODULES,
+	    &(struct daemon_conf){ .module = { ECHO_MODULES },
 		.service = "start_timeout = 60.0; kill_grace = 0.1;",
-		.routes = ECHO_ROUTES,
+		.route = { ECHO_ROUTES },
 		.rest = "request_timeout = 0.5;" });
 	ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
 	for (long i = 0; i < 5; i++) {
@@ -175,8 +175,8 @@ START_TEST(impolite_clients)
 	int fd;
 
 	daemon_start(&d,
-	    &(struct daemon_conf){ .modules = ECHO_MODULES,
-		.routes = ECHO_ROUTES,
+	    &(struct daemon_conf){ .module = { ECHO_MODULES },
+		.route = { ECHO_ROUTES },
 		.control = "timeout = 0.5;" });
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		fd = raw_connect_unix(d.socket);
@@ -220,8 +220,9 @@ START_TEST(busy_workers)
 	    &(struct daemon_conf){
 		.workers = "start = 2; min_spare = 0; max_spare = 2; max = 2;",
 		.rest = "request_timeout = 3600.0; connections = 1;",
-		.modules = MODULE_GATE "," MODULE("hello"),
-		.routes = ROUTES_GATE });
+		.module = { "hello" },
+		.modules = MODULE_GATE,
+		.route = { GATE_ROUTES } });
 	gate = gate_make(&d);
 	for (int i = 0; i < 2; i++)
 		clients[i] = gate_call(&d);

@@ -131,11 +131,11 @@ START_TEST(keys_and_values)
 		.rest = "conections = 5;\n request_timeout = -1.0;\n"
 			"max_body = \"10 furlongs\"; unix_mode = 07777;",
 		.workers = "start = 0; max = \"many\";",
-		.routes = ROUTE("GET", "hello", "hello.hello") "," ROUTE("get",
-		    "/lower", "hello.hello") "," ROUTE("GET", "/a/{b",
-		    "hello.hello") ","
-				   "{ method = \"GET\"; path = \"/no-handler\"; },"
-				   "{ method = \"GET\"; path = \"/x\"; handler = \"nodot\"; }" },
+		.route = { { "GET", "hello", "hello.hello" },
+		    { "get", "/lower", "hello.hello" },
+		    { "GET", "/a/{b", "hello.hello" },
+		    { "GET", "/x", "nodot" } },
+		.routes = "{ method = \"GET\"; path = \"/none\"; }" },
 	    ERRORS("brood.conf:", "strat_timeout", "start_timeout",
 		"stop_timeout", "max_children", "level", "debug", "access",
 		"conections", "connections", "request_timeout", "max_body",
@@ -163,15 +163,13 @@ END_TEST
 
 START_TEST(routes_and_handlers)
 {
-	try(&(struct daemon_conf){ .routes = ROUTE("GET", "/a",
-				       "helo.hello") "," ROUTE("GET", "/b",
-				       "hello.hello") "," ROUTE("GET", "/b",
-				       "hello.echo") },
+	try(&(struct daemon_conf){ .route = { { "GET", "/a", "helo.hello" },
+				       { "GET", "/b", "hello.hello" },
+				       { "GET", "/b", "hello.echo" } } },
 	    ERRORS("helo.hello", "hello", "/b"));
 	/* what only the module knows */
-	try(&(struct daemon_conf){ .routes = ROUTE("GET", "/a",
-				       "hello.hallo") "," ROUTE("GET", "/b",
-				       "hello.nothing") },
+	try(&(struct daemon_conf){ .route = { { "GET", "/a", "hello.hallo" },
+				       { "GET", "/b", "hello.nothing" } } },
 	    ERRORS("hello.hallo", "hello.hello", "hello.nothing"));
 }
 END_TEST
@@ -191,8 +189,9 @@ START_TEST(modules)
 		    "{ name = \"missing\"; path = \"$DIR/missing.so\"; },"
 		    "{ name = \"text\"; path = \"$DIR/text.so\"; },"
 		    "{ name = \"failing\"; path = \"$SO/start_fails.so\";"
-		    "  settings = { why = \"no moon tonight\"; }; }," MODULE("no_symbol") "," MODULE("wrong_abi") "," MODULE(
-			"hello") "," MODULE("no_table") "," MODULE("no_name") "," MODULE("bad_handlers") });
+		    "  settings = { why = \"no moon tonight\"; }; }",
+		.module = { "no_symbol", "wrong_abi", "hello", "no_table",
+		    "no_name", "bad_handlers" } });
 	require_errors(&d,
 	    ERRORS("missing.so", "text.so", "no moon tonight", "no_symbol",
 		"wrong_abi", "no_table", "no_name", "bad_handlers"));
@@ -203,14 +202,13 @@ END_TEST
 /* Modules that take down the process that looks at them. */
 START_TEST(modules_that_kill)
 {
-	try(&(struct daemon_conf){ .modules = MODULE("start_crashes"),
+	try(&(struct daemon_conf){ .module = { "start_crashes" },
 		.routes = "" },
 	    ERRORS("start_crashes", "SIGABRT"));
-	try(&(struct daemon_conf){ .modules = MODULE("start_exits"),
-		.routes = "" },
+	try(&(struct daemon_conf){ .module = { "start_exits" }, .routes = "" },
 	    ERRORS("start_exits"));
 	try(&(struct daemon_conf){ .service = "start_timeout = 1.0;",
-		.modules = MODULE("start_hangs"),
+		.module = { "start_hangs" },
 		.routes = "" },
 	    ERRORS("start_hangs"));
 }
@@ -218,8 +216,7 @@ END_TEST
 
 START_TEST(names_twice)
 {
-	try(&(struct daemon_conf){ .modules = MODULE("hello") "," MODULE(
-				       "hello") },
+	try(&(struct daemon_conf){ .module = { "hello", "hello" } },
 	    ERRORS("hello"));
 }
 END_TEST
@@ -296,16 +293,9 @@ START_TEST(users)
 	if (getuid() != 0)
 		return;
 	daemon_init(&d);
-	daemon_configure(&d,
-	    &(struct daemon_conf){
-		.whole =
-		    "service = { user = \"no-such-user\"; run_dir = \"$DIR/run\";"
-		    "  state_dir = \"$DIR/state\"; };" });
+	daemon_configure(&d, &(struct daemon_conf){ .user = "no-such-user" });
 	require_errors(&d, ERRORS("no-such-user"));
-	daemon_configure(&d,
-	    &(struct daemon_conf){
-		.whole = "service = { user = \"root\"; run_dir = \"$DIR/run\";"
-			 "  state_dir = \"$DIR/state\"; };" });
+	daemon_configure(&d, &(struct daemon_conf){ .user = "root" });
 	require_errors(&d, ERRORS("root"));
 	daemon_release(&d);
 }

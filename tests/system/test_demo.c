@@ -54,8 +54,8 @@ lines_of(json_t *addresses)
 	char *text;
 	FILE *out = open_memstream(&text, &size);
 
-	json_array_foreach(addresses, i, address)
-	    fprintf(out, "%s\n", json_string_value(address));
+	for (i = 0; (address = json_array_get(addresses, i)) != NULL; i++)
+		fprintf(out, "%s\n", json_string_value(address));
 	fclose(out);
 	return text;
 }
@@ -69,9 +69,9 @@ START_TEST(changelogs)
 	json_t *answer;
 
 	daemon_start(&d,
-	    &(struct daemon_conf){ .modules = MODULE("cruncher"),
+	    &(struct daemon_conf){ .module = { "cruncher" },
 		.rest = "max_body = \"40M\";",
-		.routes = ROUTE("POST", "/upload", "cruncher.upload") });
+		.route = { { "POST", "/upload", "cruncher.upload" } } });
 	path = text_format("%s/changelogs", d.dir);
 	free(shell(TEXT_OF_CHANGELOGS, path));
 	wanted = shell(GREP, path);
@@ -104,8 +104,8 @@ START_TEST(json_and_nothing)
 	struct reply reply;
 
 	daemon_start(&d,
-	    &(struct daemon_conf){ .modules = MODULE("cruncher"),
-		.routes = ROUTE("POST", "/upload", "cruncher.upload") });
+	    &(struct daemon_conf){ .module = { "cruncher" },
+		.route = { { "POST", "/upload", "cruncher.upload" } } });
 	http_require(&d,
 	    &(struct ask){ .path = "/upload",
 		.body = "{\"text\": \"a@b.c, d@e.f and a@b.c\"}",

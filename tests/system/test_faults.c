@@ -75,7 +75,7 @@ START_TEST(master_killed_during_a_call)
 	    &(struct daemon_conf){
 		.service = "stop_timeout = 3600.0; start_timeout = 60.0;",
 		.modules = MODULE_GATE,
-		.routes = ROUTES_GATE,
+		.route = { GATE_ROUTES },
 		.rest = "request_timeout = 3600.0;" });
 	gate = gate_make(&d);
 	client = gate_call(&d);

@@ -17,13 +17,22 @@
 #include "lib/suite.h"
 #include "lib/text.h"
 
-#define BAD(name) ROUTE("GET", "/" name, "misbehave." name)
-#define ROUTES                                                                                                                                                                                                                                                                                                             \
-	ROUTE("GET", "/hello", "hello.hello")                                                                                                                                                                                                                                                                              \
-	"," BAD("crash") "," BAD("abort") "," BAD("exit0") "," BAD("vanish") "," BAD("overflow") "," BAD("spin") "," BAD("sigblock") "," BAD("slow") "," BAD(                                                                                                                                                              \
-	    "cancelled") "," BAD("double_reply") "," BAD("no_reply") "," BAD("reply_after_reject") "," BAD("reply_then_reject") "," BAD("reject") "," BAD("retry") "," BAD("bad_status") "," BAD("bad_outcome") "," BAD("bad_type") "," BAD("leak") ","                                                                    \
-																														    "{ method = \"GET\"; path = \"/short\"; handler = \"misbehave.slow\";" \
-																														    "  timeout = 0.2; }"
+#define BAD(name)                                        \
+	{                                                \
+		"GET", "/" name, "misbehave." name, NULL \
+	}
+
+/* clang-format off */
+#define ROUTES \
+	{ "GET", "/hello", "hello.hello", NULL }, \
+	{ "GET", "/short", "misbehave.slow", "timeout = 0.2;" }, \
+	BAD("crash"), BAD("abort"), BAD("exit0"), BAD("vanish"), \
+	BAD("overflow"), BAD("spin"), BAD("sigblock"), BAD("slow"), \
+	BAD("cancelled"), BAD("double_reply"), BAD("no_reply"), \
+	BAD("reply_after_reject"), BAD("reply_then_reject"), BAD("reject"), \
+	BAD("retry"), BAD("bad_status"), BAD("bad_outcome"), BAD("bad_type"), \
+	BAD("leak")
+/* clang-format on */
 
 static void
 start(struct daemon *d, const char *rest, const char *workers)
@@ -33,8 +42,8 @@ start(struct daemon *d, const char *rest, const char *workers)
 	daemon_configure(d,
 	    &(struct daemon_conf){
 		.service = "start_timeout = 60.0; kill_grace = 0.1;",
-		.modules = MODULE("hello") "," MODULE("misbehave"),
-		.routes = ROUTES,
+		.module = { "hello", "misbehave" },
+		.route = { ROUTES },
 		.rest = rest,
 		.workers = workers });
 	ck_assert_ptr_null(daemon_try(d, &(int){ 0 }));
@@ -145,8 +154,8 @@ START_TEST(gives_up_in_time)
 	daemon_configure(&d,
 	    &(struct daemon_conf){
 		.service = "start_timeout = 60.0; kill_grace = 30.0;",
-		.modules = MODULE("hello") "," MODULE("misbehave"),
-		.routes = ROUTES,
+		.module = { "hello", "misbehave" },
+		.route = { ROUTES },
 		.rest = "request_timeout = 0.3;" });
 	ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
 	n = ctl_pids(&d, pids, 16);

@@ -26,8 +26,8 @@ START_TEST(ipv6_and_unix)
 	    &(struct daemon_conf){
 		.listen = "\"[::1]:$PORT\", \"unix:$DIR/rest.sock\"",
 		.rest = "unix_mode = 0666;",
-		.modules = MODULE("misbehave"),
-		.routes = ROUTE("GET", "/echo", "misbehave.echo") });
+		.module = { "misbehave" },
+		.route = { { "GET", "/echo", "misbehave.echo" } } });
 	path = text_format("%s/rest.sock", d.dir);
 	url = text_format("http://[::1]:%d/echo", d.port);
 	seen = echo_ask(&d, &(struct ask){ .path = url });
@@ -74,8 +74,8 @@ START_TEST(tls)
 	struct daemon_conf conf = {
 		.rest = "tls = { certificate = \"$DIR/cert.pem\";"
 			"  key = \"$DIR/key.pem\"; };",
-		.modules = ECHO_MODULES,
-		.routes = ECHO_ROUTES
+		.module = { ECHO_MODULES },
+		.route = { ECHO_ROUTES }
 	};
 	char *listen = text_format(
 	    "\"127.0.0.1:$PORT\", \"http://127.0.0.1:%d\"", plain_port);

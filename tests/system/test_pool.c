@@ -29,7 +29,7 @@ START_TEST(grows_when_busy)
 		.rest = "request_timeout = 3600.0; connections = 1;",
 		.workers = "start = 2; min_spare = 1; max_spare = 2; max = 4;",
 		.modules = MODULE_GATE,
-		.routes = ROUTES_GATE });
+		.route = { GATE_ROUTES } });
 	gate = gate_make(&d);
 	ck_assert_int_eq(ctl_pool(&d, "rest", "ready"), 2);
 	for (int i = 0; i < 4; i++)
@@ -69,7 +69,7 @@ START_TEST(shrinks_when_idle)
 		.workers = "start = 2; min_spare = 1; max_spare = 3; max = 8;"
 			   "shrink_delay = 0.3;",
 		.modules = MODULE_GATE,
-		.routes = ROUTES_GATE });
+		.route = { GATE_ROUTES } });
 	gate = gate_make(&d);
 	for (int i = 0; i < 6; i++)
 		clients[i] = gate_call(&d);
@@ -202,7 +202,7 @@ START_TEST(replacement_comes_first)
 			   "kill_grace = 0.05;",
 		.workers = "start = 1; min_spare = 0; max_spare = 1; max = 1;",
 		.modules = MODULE_GATE_WITH("hang_if = \"$DIR/hang\";"),
-		.routes = ROUTES_GATE });
+		.route = { GATE_ROUTES } });
 	hang = text_format("%s/hang", d.dir);
 	text_write(hang, "");
 	first = gate_who(&d);
@@ -224,7 +224,7 @@ START_TEST(hardly_a_request_a_process)
 	daemon_start(&d,
 	    &(struct daemon_conf){ .rest = "max_requests = 1;",
 		.modules = MODULE_GATE,
-		.routes = ROUTES_GATE });
+		.route = { GATE_ROUTES } });
 	for (int changes = 0; changes < 20;) {
 		pid_t pid = gate_who(&d);
 

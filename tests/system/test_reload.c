@@ -20,8 +20,6 @@
 #include "lib/suite.h"
 #include "lib/text.h"
 
-#define HELLO ROUTE("GET", "/hello", "hello.hello")
-
 static void
 reload(const struct daemon *d)
 {
@@ -52,8 +50,9 @@ all_of_generation(json_t *status, void *ctx)
 
 	if (ctl_int(status, "generation") != *(long *)ctx)
 		return false;
-	json_array_foreach(json_object_get(status, "children"), i,
-	    row) if (ctl_int(row, "generation") != *(long *)ctx) return false;
+	for (i = 0; (row = ctl_row(status, i)) != NULL; i++)
+		if (ctl_int(row, "generation") != *(long *)ctx)
+			return false;
 	return json_array_size(json_object_get(status, "children")) > 0;
 }
 
@@ -86,13 +85,13 @@ START_TEST(takes_the_new_config)
 	struct daemon d;
 	struct reply reply;
 
-	daemon_start(&d, &(struct daemon_conf){ .routes = HELLO });
+	daemon_start(&d, &(struct daemon_conf){ 0 });
 	ck_assert_int_eq(http_status(&d, "/new", NULL), 404);
 	daemon_configure(&d,
 	    &(struct daemon_conf){
 		.modules = "{ name = \"hello\"; path = \"$SO/hello.so\";"
 			   "  settings = { greeting = \"good day\"; }; }",
-		.routes = ROUTE("GET", "/new", "hello.hello") });
+		.route = { { "GET", "/new", "hello.hello" } } });
 	/* nothing is read before it is told to */
 	ck_assert_int_eq(http_status(&d, "/new", NULL), 404);
 	reload(&d);
@@ -111,7 +110,7 @@ START_TEST(takes_the_new_module)
 	struct daemon d;
 	char *from, *to;
 
-	daemon_start(&d, &(struct daemon_conf){ .routes = HELLO });
+	daemon_start(&d, &(struct daemon_conf){ 0 });
 	ck_assert_int_eq(http_status(&d, "/hello", NULL), 200);
 	from = text_format("%s/tests/modules/gate.so", suite_build());
 	to = text_format("%s/hello.so", d.dir);
@@ -119,7 +118,7 @@ START_TEST(takes_the_new_module)
 	reload_refused(&d, "hello.hello");
 	daemon_configure(&d,
 	    &(struct daemon_conf){
-		.routes = ROUTE("GET", "/who", "hello.who") });
+		.route = { { "GET", "/who", "hello.who" } } });
 	reload(&d);
 	ck_assert_int_gt(gate_who(&d), 0);
 	free(from);
@@ -193,28 +192,22 @@ START_TEST(broken_modules_are_refused)
 	ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
 	load = load_start(&d, "/hello", 4, true);
 	for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {
-		char *list = text_format(
-		    MODULE(
-			"hello") ", { name = \"%s\"; path = \"$SO/%s.so\"; }",
-		    modules[i].name, modules[i].name);
-
 		daemon_configure(&d,
-		    &(struct daemon_conf){ .modules = list,
-			.service = "start_timeout = 2.0; kill_grace = 0.05;" });
+		    &(struct daemon_conf){
+			.service = "start_timeout = 2.0; kill_grace = 0.05;",
+			.module = { "hello", modules[i].name } });
 		reload_refused(&d, modules[i].reason);
 		require_untouched(&d, 1);
-		free(list);
 	}
 	daemon_configure(&d,
-	    &(struct daemon_conf){
-		.modules = MODULE(
-		    "hello") ", { name = \"x\"; path = \"$DIR/is-not-there.so\"; }" });
-	reload_refused(&d, "is-not-there.so");
+	    &(struct daemon_conf){ .module = { "hello" },
+		.modules = "{ name = \"x\"; path = \"$DIR/not-there.so\"; }" });
+	reload_refused(&d, "not-there.so");
 	require_untouched(&d, 1);
 	/* and all that is wrong with several of them */
 	daemon_configure(&d,
-	    &(struct daemon_conf){ .modules = MODULE("hello") "," MODULE(
-				       "wrong_abi") "," MODULE("no_symbol") });
+	    &(struct daemon_conf){
+		.module = { "hello", "wrong_abi", "no_symbol" } });
 	reload_refused(&d, "wrong_abi");
 	reload_refused(&d, "no_symbol");
 	require_untouched(&d, 1);
@@ -321,7 +314,7 @@ START_TEST(old_calls_are_finished)
 		.service = "stop_timeout = 3600.0; start_timeout = 60.0;",
 		.rest = "request_timeout = 3600.0;",
 		.modules = MODULE_GATE,
-		.routes = ROUTES_GATE });
+		.route = { GATE_ROUTES } });
 	gate = gate_make(&d);
 	client = gate_call(&d);
 	ctl_require_pool(&d, "rest", "busy", 1, 1);
@@ -390,8 +383,7 @@ hanging_reload(struct daemon *d, struct checker *checker)
 
 	daemon_start(d, &(struct daemon_conf){ 0 });
 	daemon_configure(d,
-	    &(struct daemon_conf){
-		.modules = MODULE("hello") "," MODULE("start_hangs") });
+	    &(struct daemon_conf){ .module = { "hello", "start_hangs" } });
 	*checker = (struct checker){ d->pid, 2, 0 };
 	fd = raw_connect_unix(d->socket);
 	raw_text(fd, "{\"cmd\":\"reload\"}\n");

@@ -228,8 +228,8 @@ nobody_connected(json_t *status, void *ctx)
 	long sum = 0;
 
 	(void)ctx;
-	json_array_foreach(json_object_get(status, "children"), i, row)
-	    sum += ctl_int(row, "connections");
+	for (i = 0; (row = ctl_row(status, i)) != NULL; i++)
+		sum += ctl_int(row, "connections");
 	return sum == 0;
 }
 
@@ -329,8 +329,8 @@ all_connected(json_t *status, void *ctx)
 	json_t *row;
 	long sum = 0;
 
-	json_array_foreach(json_object_get(status, "children"), i, row)
-	    sum += ctl_int(row, "connections");
+	for (i = 0; (row = ctl_row(status, i)) != NULL; i++)
+		sum += ctl_int(row, "connections");
 	return sum >= *(long *)ctx;
 }
 

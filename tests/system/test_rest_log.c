@@ -20,6 +20,7 @@ START_TEST(request_id_and_trace)
 {
 	static const char trace[] =
 	    "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+	char *sent = text_format("traceparent: %s", trace);
 	struct daemon d;
 	struct reply reply;
 	json_t *seen;
@@ -28,9 +29,7 @@ START_TEST(request_id_and_trace)
 	echo_start(&d, NULL);
 	http_require(&d,
 	    &(struct ask){ .path = "/echo",
-		.header = { "X-Request-Id: my-id.1",
-		    "traceparent: "
-		    "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" } },
+		.header = { "X-Request-Id: my-id.1", sent } },
 	    &reply);
 	ck_assert_str_eq(reply_header(&reply, "X-Request-Id"), "my-id.1");
 	seen = reply_json(&reply);
@@ -60,6 +59,7 @@ START_TEST(request_id_and_trace)
 	ck_assert_str_ne(reply_header(&reply, "X-Request-Id"), id);
 	reply_release(&reply);
 	free(id);
+	free(sent);
 	daemon_stop(&d);
 }
 END_TEST
@@ -101,8 +101,8 @@ START_TEST(access_log_json)
 	daemon_start(&d,
 	    &(struct daemon_conf){
 		.log = "format = \"json\"; level = \"debug\";",
-		.modules = ECHO_MODULES,
-		.routes = ECHO_ROUTES });
+		.module = { ECHO_MODULES },
+		.route = { ECHO_ROUTES } });
 	http_require(&d,
 	    &(struct ask){ .path = "/items/a%22%5Cb%C3%A9",
 		.header = { "X-Request-Id: look-for-me",

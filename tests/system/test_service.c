@@ -163,7 +163,7 @@ START_TEST(daemon_mode_says_why_it_failed)
 	daemon_init(&d);
 	daemon_configure(&d,
 	    &(struct daemon_conf){ .log = "target = \"$DIR/brood.log\";",
-		.routes = ROUTE("GET", "/x", "hello.nothing") });
+		.route = { { "GET", "/x", "hello.nothing" } } });
 	daemon_args(argv, (const char *const[]){ "-c", d.conf, "-d", NULL });
 	run_program(&run, argv, NULL);
 	ck_assert_int_eq(run.status, 78);
@@ -183,7 +183,7 @@ START_TEST(failed_start_says_why)
 	daemon_init(&d);
 	daemon_configure(&d,
 	    &(struct daemon_conf){
-		.routes = ROUTE("GET", "/x", "hello.nothing") });
+		.route = { { "GET", "/x", "hello.nothing" } } });
 	reason = daemon_try(&d, &status);
 	ck_assert_ptr_nonnull(reason);
 	text_require("the reason", reason, "hello.nothing");
@@ -203,15 +203,7 @@ START_TEST(root_needs_a_user)
 	if (getuid() != 0)
 		return;
 	daemon_init(&d);
-	daemon_configure(&d,
-	    &(struct daemon_conf){
-		.whole =
-		    "service = { run_dir = \"$DIR/run\"; state_dir = \"$DIR/state\"; };"
-		    "modules = ( " MODULE(
-			"hello") " );"
-				 "rest = { listen = [ \"127.0.0.1:$PORT\" ];"
-				 "  routes = ( " ROUTE("GET", "/hello",
-				     "hello.hello") " ); };" });
+	daemon_configure(&d, &(struct daemon_conf){ .user = "" });
 	reason = daemon_try(&d, &status);
 	ck_assert_ptr_nonnull(reason);
 	text_require("the reason", reason, "service.user");
@@ -278,7 +270,7 @@ START_TEST(int_to_the_whole_group)
 	    &(struct daemon_conf){
 		.service = "stop_timeout = 3600.0; start_timeout = 60.0;",
 		.modules = MODULE_GATE,
-		.routes = ROUTES_GATE });
+		.route = { GATE_ROUTES } });
 	gate = gate_make(&d);
 	client = gate_call(&d);
 	ctl_require_pool(&d, "rest", "busy", 1, 1);
@@ -330,8 +322,7 @@ START_TEST(stop_during_the_start)
 
 	daemon_init(&d);
 	daemon_configure(&d,
-	    &(struct daemon_conf){ .modules = MODULE("start_hangs"),
-		.routes = "" });
+	    &(struct daemon_conf){ .module = { "start_hangs" }, .routes = "" });
 	ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0);
 	daemon_spawn(&d, ready[1]);
 	close(ready[1]);
@@ -366,7 +357,7 @@ START_TEST(stop_drains)
 	    &(struct daemon_conf){
 		.service = "stop_timeout = 3600.0; start_timeout = 60.0;",
 		.modules = MODULE_GATE,
-		.routes = ROUTES_GATE });
+		.route = { GATE_ROUTES } });
 	gate = gate_make(&d);
 	client = gate_call(&d);
 	ctl_require_pool(&d, "rest", "busy", 1, 1);
@@ -396,7 +387,7 @@ START_TEST(stop_is_bounded)
 		.service = "stop_timeout = 0.1; kill_grace = 0.05;"
 			   "start_timeout = 60.0;",
 		.modules = MODULE_GATE,
-		.routes = ROUTES_GATE,
+		.route = { GATE_ROUTES },
 		.rest = "request_timeout = 3600.0;" });
 	gate = gate_make(&d);
 	client = gate_call(&d);

@@ -39,9 +39,9 @@ START_TEST(connections_are_spread)
 		reply_release(&reply);
 	}
 	status = ctl_status(&d);
-	json_array_foreach(json_object_get(status, "children"), i, child)
-		if (ctl_int(child, "connections") > most)
-			most = (int)ctl_int(child, "connections");
+	json_array_foreach(json_object_get(status, "children"), i,
+	    child) if (ctl_int(child, "connections") > most)
+	    most = (int)ctl_int(child, "connections");
 	/* how evenly is the scheduler's matter; that one has most is ours */
 	ck_assert_int_le(most, CONNECTIONS / 2);
 	json_decref(status);

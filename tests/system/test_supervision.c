@@ -61,9 +61,10 @@ successor_knows(json_t *status, void *ctx)
 	size_t i;
 
 	(void)ctx;
-	json_array_foreach(json_object_get(status, "children"), i,
-	    row) if (ctl_int(row, "restarts") > 0 &&
-	    text_has(ctl_text(row, "why"), "SIGKILL")) return true;
+	for (i = 0; (row = ctl_row(status, i)) != NULL; i++)
+		if (ctl_int(row, "restarts") > 0 &&
+		    text_has(ctl_text(row, "why"), "SIGKILL"))
+			return true;
 	return false;
 }
 
@@ -136,7 +137,7 @@ START_TEST(signals_a_worker_ignores)
 
 	daemon_start(&d,
 	    &(struct daemon_conf){ .modules = MODULE_GATE,
-		.routes = ROUTES_GATE });
+		.route = { GATE_ROUTES } });
 	ck_assert_uint_ge(n = ctl_pids(&d, pids, 16), 2);
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < sizeof(signals) / sizeof(int); k++)
@@ -186,7 +187,7 @@ START_TEST(crash_loop_is_held)
 	daemon_configure(&d,
 	    &(struct daemon_conf){ .service = FAST,
 		.modules = MODULE_GATE_WITH("crash_if = \"$DIR/crash\";"),
-		.routes = ROUTES_GATE });
+		.route = { GATE_ROUTES } });
 	ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
 	touch(&d, "crash");
 	ck_assert_uint_ge(ctl_pids(&d, pids, 16), 2);
@@ -222,7 +223,7 @@ START_TEST(exit_78_is_held_until_a_reload)
 	daemon_start(&d,
 	    &(struct daemon_conf){ .service = FAST,
 		.modules = MODULE_GATE_WITH("fail_if = \"$DIR/fail\";"),
-		.routes = ROUTES_GATE });
+		.route = { GATE_ROUTES } });
 	touch(&d, "fail");
 	ck_assert_uint_ge(ctl_pids(&d, pids, 16), 2);
 	kill(pids[0], SIGKILL);
@@ -255,7 +256,7 @@ START_TEST(hanging_start_is_killed)
 	    &(struct daemon_conf){
 		.service = "start_timeout = 2.0; kill_grace = 0.05;",
 		.modules = MODULE_GATE_WITH("hang_if = \"$DIR/hang\";"),
-		.routes = ROUTES_GATE });
+		.route = { GATE_ROUTES } });
 	touch(&d, "hang");
 	ck_assert_uint_ge(ctl_pids(&d, pids, 16), 2);
 	kill(pids[0], SIGKILL);
@@ -287,14 +288,14 @@ START_TEST(heartbeat)
 			   "heartbeat_timeout = 0.5; kill_grace = 0.05;",
 		.rest = "request_timeout = 3600.0;",
 		.modules = MODULE_GATE,
-		.routes = ROUTES_GATE });
+		.route = { GATE_ROUTES } });
 	gate = gate_make(&d);
 	client = gate_call(&d);
 	ctl_require_pool(&d, "rest", "busy", 1, 1);
 	status = ctl_status(&d);
-	json_array_foreach(json_object_get(status, "children"), i,
-	    row) if (json_is_object(json_object_get(row, "call")))
-	    busy = (pid_t)ctl_int(row, "pid");
+	for (i = 0; (row = ctl_row(status, i)) != NULL; i++)
+		if (json_is_object(json_object_get(row, "call")))
+			busy = (pid_t)ctl_int(row, "pid");
 	json_decref(status);
 	ck_assert_int_ne(busy, 0);
 	for (int round = 1; round <= 2; round++) {
@@ -335,7 +336,7 @@ START_TEST(status_shows_the_call)
 	daemon_start(&d,
 	    &(struct daemon_conf){ .rest = "request_timeout = 1000.0;",
 		.modules = MODULE_GATE,
-		.routes = ROUTES_GATE });
+		.route = { GATE_ROUTES } });
 	gate = gate_make(&d);
 	client = raw_connect(&d);
 	raw_text(client,
@@ -343,12 +344,11 @@ START_TEST(status_shows_the_call)
 	    "X-Request-Id: look-at-me\r\n\r\n");
 	ctl_require_pool(&d, "rest", "busy", 1, 1);
 	status = ctl_status(&d);
-	json_array_foreach(json_object_get(status, "children"), i,
-	    row) if (json_is_object(json_object_get(row, "call")))
-	{
-		call = json_object_get(row, "call");
-		ck_assert_str_eq(ctl_text(row, "state"), "busy");
-	}
+	for (i = 0; (row = ctl_row(status, i)) != NULL; i++)
+		if (json_is_object(json_object_get(row, "call"))) {
+			call = json_object_get(row, "call");
+			ck_assert_str_eq(ctl_text(row, "state"), "busy");
+		}
 	ck_assert_ptr_nonnull(call);
 	ck_assert_str_eq(ctl_text(call, "id"), "look-at-me");
 	ck_assert_str_eq(ctl_text(call, "door"), "rest");

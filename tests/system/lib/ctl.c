@@ -162,10 +162,17 @@ find_row(json_t *rows, const char *key, json_t *wanted)
 	size_t i;
 	json_t *row, *found = NULL;
 
-	json_array_foreach(rows, i,
-	    row) if (json_equal(json_object_get(row, key), wanted)) found = row;
+	for (i = 0; (row = json_array_get(rows, i)) != NULL; i++)
+		if (json_equal(json_object_get(row, key), wanted))
+			found = row;
 	json_decref(wanted);
 	return found;
+}
+
+json_t *
+ctl_row(json_t *status, size_t i)
+{
+	return json_array_get(json_object_get(status, "children"), i);
 }
 
 json_t *
@@ -198,8 +205,9 @@ ctl_pids(const struct daemon *daemon, pid_t *pids, size_t max)
 	json_t *status = ctl_status(daemon), *row;
 	size_t i, n = 0;
 
-	json_array_foreach(json_object_get(status, "children"), i,
-	    row) if (n < max) pids[n++] = (pid_t)ctl_int(row, "pid");
+	for (i = 0; (row = ctl_row(status, i)) != NULL; i++)
+		if (n < max)
+			pids[n++] = (pid_t)ctl_int(row, "pid");
 	json_decref(status);
 	return n;
 }

@@ -49,6 +49,9 @@ void ctl_require_pool(const struct daemon *daemon, const char *role,
 /* Pids of the children in status; how many, at most max. */
 size_t ctl_pids(const struct daemon *daemon, pid_t *pids, size_t max);
 
+/* The i-th row of the children, borrowed; NULL behind the last. */
+json_t *ctl_row(json_t *status, size_t i);
+
 /* The row of a child, borrowed; NULL if there is none. */
 json_t *ctl_child(json_t *status, pid_t pid);
 json_t *ctl_pool_row(json_t *status, const char *role);

@@ -164,28 +164,80 @@ or_default(const char *given, const char *otherwise)
 	return given != NULL ? given : otherwise;
 }
 
-void
-daemon_configure(struct daemon *daemon, const struct daemon_conf *conf)
+static void
+write_modules(FILE *out, const struct daemon_conf *conf)
 {
-	char *text, *expanded;
+	const char *comma = "";
 
-	text = text_format(
-	    "service = { name = \"test\"; %s\n"
-	    "  run_dir = \"$DIR/run\"; state_dir = \"$DIR/state\";\n  %s };\n"
-	    "log = { %s };\ncontrol = { %s };\nmodules = ( %s );\n"
-	    "rest = { listen = [ %s ];\n  %s\n  workers = { %s };\n"
-	    "  routes = ( %s );\n};\n",
-	    getuid() == 0 ? "user = \"nobody\";" : "",
-	    or_default(conf->service, "start_timeout = 60.0;"),
+	fputs("modules = (", out);
+	for (size_t i = 0; conf->module[i] != NULL; i++) {
+		fprintf(out, "%s\n  { name = \"%s\"; path = \"$SO/%s.so\"; }",
+		    comma, conf->module[i], conf->module[i]);
+		comma = ",";
+	}
+	if (conf->modules != NULL)
+		fprintf(out, "%s\n  %s", comma, conf->modules);
+	fputs(" );\n", out);
+}
+
+static void
+write_routes(FILE *out, const struct daemon_conf *conf)
+{
+	const char *comma = "";
+
+	fputs("  routes = (", out);
+	for (size_t i = 0; conf->route[i].path != NULL; i++) {
+		const struct daemon_route *route = &conf->route[i];
+
+		fprintf(out,
+		    "%s\n    { method = \"%s\"; path = \"%s\";"
+		    " handler = \"%s\"; %s }",
+		    comma, route->method, route->path, route->handler,
+		    or_default(route->more, ""));
+		comma = ",";
+	}
+	if (conf->routes != NULL)
+		fprintf(out, "%s\n    %s", comma, conf->routes);
+	fputs(" );\n", out);
+}
+
+static void
+write_conf(FILE *out, const struct daemon_conf *conf)
+{
+	fprintf(out,
+	    "service = { name = \"test\"; user = \"%s\";\n"
+	    "  run_dir = \"$DIR/run\"; state_dir = \"$DIR/state\";\n  %s };\n",
+	    or_default(conf->user, getuid() == 0 ? "nobody" : ""),
+	    or_default(conf->service, "start_timeout = 60.0;"));
+	fprintf(out, "log = { %s };\ncontrol = { %s };\n",
 	    or_default(conf->log, "level = \"debug\";"),
-	    or_default(conf->control, ""),
-	    or_default(conf->modules, MODULE("hello")),
+	    or_default(conf->control, ""));
+	write_modules(out, conf);
+	fprintf(out, "rest = { listen = [ %s ];\n  %s\n  workers = { %s };\n",
 	    or_default(conf->listen, "\"127.0.0.1:$PORT\""),
 	    or_default(conf->rest, ""),
 	    or_default(conf->workers,
-		"start = 2; min_spare = 1; max_spare = 4; max = 8;"),
-	    or_default(conf->routes, ROUTE("GET", "/hello", "hello.hello")));
-	expanded = daemon_expand(daemon, or_default(conf->whole, text));
+		"start = 2; min_spare = 1; max_spare = 4; max = 8;"));
+	write_routes(out, conf);
+	fputs("};\n", out);
+}
+
+void
+daemon_configure(struct daemon *daemon, const struct daemon_conf *given)
+{
+	struct daemon_conf conf = *given;
+	char *text = NULL, *expanded;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (conf.module[0] == NULL && conf.modules == NULL)
+		conf.module[0] = "hello";
+	if (conf.route[0].path == NULL && conf.routes == NULL)
+		conf.route[0] = (struct daemon_route){ "GET", "/hello",
+			"hello.hello", NULL };
+	write_conf(out, &conf);
+	fclose(out);
+	expanded = daemon_expand(daemon, or_default(conf.whole, text));
 	text_write(daemon->conf, expanded);
 	free(expanded);
 	free(text);

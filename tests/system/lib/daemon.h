@@ -21,23 +21,29 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+struct daemon_route {
+	const char *method, *path, *handler;
+	const char *more;	/* keys */
+};
+
 /* What goes into each group, in the config's own syntax; NULL: see daemon.c. */
 struct daemon_conf {
+	const char *user;	/* NULL: nobody, when started as root */
 	const char *service;
 	const char *log;
 	const char *control;
-	const char *modules;
 	const char *listen;
 	const char *rest;
 	const char *workers;
+	/* modules of the build by their names, and further entries as they are */
+	const char *module[12];
+	const char *modules;
+	/* the same for routes; neither: GET /hello */
+	struct daemon_route route[32];
 	const char *routes;
 	/* replaces the whole file */
 	const char *whole;
 };
-
-#define MODULE(name) "{ name = \"" name "\"; path = \"$SO/" name ".so\"; }"
-#define ROUTE(method, path, handler) "{ method = \"" method "\"; path = \"" \
-	path "\"; handler = \"" handler "\"; }"
 
 struct daemon {
 	char dir[96];

@@ -11,8 +11,8 @@ void
 echo_start(struct daemon *daemon, const char *rest)
 {
 	daemon_start(daemon,
-	    &(struct daemon_conf){ .modules = ECHO_MODULES,
-		.routes = ECHO_ROUTES,
+	    &(struct daemon_conf){ .module = { ECHO_MODULES },
+		.route = { ECHO_ROUTES },
 		.rest = rest });
 }
 

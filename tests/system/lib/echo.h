@@ -11,21 +11,23 @@
 #include "daemon.h"
 #include "http.h"
 
-#define ECHO_MODULES MODULE("hello") "," MODULE("misbehave")
-#define ECHO_ROUTES ROUTE("GET", "/hello", "hello.hello") "," \
-	ROUTE("GET", "/items/{id}", "misbehave.echo") "," \
-	ROUTE("PUT", "/items/{id}", "misbehave.echo") "," \
-	ROUTE("GET", "/items/new", "hello.hello") "," \
-	ROUTE("GET", "/x/{a}/y/{b}", "misbehave.echo") "," \
-	ROUTE("GET", "/echo", "misbehave.echo") "," \
-	ROUTE("POST", "/echo", "misbehave.echo") "," \
-	ROUTE("DELETE", "/echo", "misbehave.no_reply") "," \
-	ROUTE("GET", "/big", "misbehave.big") "," \
-	ROUTE("GET", "/headers", "misbehave.bad_header") "," \
-	"{ method = \"POST\"; path = \"/json\"; handler = \"misbehave.echo\";" \
-	"  input = \"json\"; }," \
-	"{ method = \"POST\"; path = \"/small\"; max_body = 10;" \
-	"  handler = \"misbehave.echo\"; }"
+/* For the members `module` and `route` of a daemon_conf. */
+#define ECHO_MODULES "hello", "misbehave"
+/* clang-format off */
+#define ECHO_ROUTES \
+	{ "GET", "/hello", "hello.hello", NULL }, \
+	{ "GET", "/items/{id}", "misbehave.echo", NULL }, \
+	{ "PUT", "/items/{id}", "misbehave.echo", NULL }, \
+	{ "GET", "/items/new", "hello.hello", NULL }, \
+	{ "GET", "/x/{a}/y/{b}", "misbehave.echo", NULL }, \
+	{ "GET", "/echo", "misbehave.echo", NULL }, \
+	{ "POST", "/echo", "misbehave.echo", NULL }, \
+	{ "DELETE", "/echo", "misbehave.no_reply", NULL }, \
+	{ "GET", "/big", "misbehave.big", NULL }, \
+	{ "GET", "/headers", "misbehave.bad_header", NULL }, \
+	{ "POST", "/json", "misbehave.echo", "input = \"json\";" }, \
+	{ "POST", "/small", "misbehave.echo", "max_body = 10;" }
+/* clang-format on */
 
 /* A service with these, and with more in the group `rest` (NULL: nothing). */
 void echo_start(struct daemon *daemon, const char *rest);

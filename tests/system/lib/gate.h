@@ -13,8 +13,9 @@
 #define MODULE_GATE_WITH(more) "{ name = \"gate\"; path = \"$SO/gate.so\"; " \
 	"settings = { fifo = \"$DIR/gate\"; " more " }; }"
 #define MODULE_GATE MODULE_GATE_WITH("")
-#define ROUTES_GATE ROUTE("GET", "/pass", "gate.pass") ", " \
-	ROUTE("GET", "/who", "gate.who")
+/* For the member `route`. */
+#define GATE_ROUTES { "GET", "/pass", "gate.pass", NULL }, \
+	{ "GET", "/who", "gate.who", NULL }
 
 /* Makes the FIFO and holds it open; the descriptor, to close. */
 int gate_make(const struct daemon *daemon);
