@@ -130,12 +130,12 @@ $B/obj/tests/%.o: tests/%.c $B/settings | test-packages
 	@mkdir -p $(@D)
 	$(call quiet,CC)$(compile) $(test_cflags) -fPIE -o $@ -c $<
 
-# The members are listed anew each time: a deleted source leaves its archive.
+# Made anew when its folder changes: a deleted source leaves the archive.
 define archive
-$B/libbrood-$1.a: $(call objects,src/$1/*.c)
+$B/libbrood-$1.a: $(call objects,src/$1/*.c) src/$1
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	$$(call quiet,AR)$(AR) rcs $$@ $$^
+	$$(call quiet,AR)$(AR) rcs $$@ $$(filter %.o,$$^)
 endef
 $(foreach folder,$(folders),$(eval $(call archive,$(folder))))
 

@@ -302,16 +302,28 @@ body_reserve(struct exchange *ex, size_t len)
 	return 0;
 }
 
+/*
+ * Nobody can be told in the middle of a TLS stream, so over TLS as much again
+ * as any body may have is read to get to its end.
+ */
+static enum exchange_next
+exchange_drop(struct conn *conn, size_t len)
+{
+	size_t max = DROP_MAX;
+
+	if (conn->tls)
+		max += conn->rest->conf->rest.max_body;
+	conn->ex.dropped += len;
+	return conn->ex.dropped > max ? EXCHANGE_REFUSE : EXCHANGE_RECEIVE;
+}
+
 enum exchange_next
 exchange_body(struct conn *conn, const char *part, size_t len)
 {
 	struct exchange *ex = &conn->ex;
 
-	if (ex->decided) {
-		ex->dropped += len;
-		return ex->dropped > DROP_MAX ? EXCHANGE_REFUSE :
-						EXCHANGE_RECEIVE;
-	}
+	if (ex->decided)
+		return exchange_drop(conn, len);
 	if (len > ex->max_body - ex->body_len) {
 		exchange_problem(conn, 413, "the body is too large");
 	} else if (body_reserve(ex, len) == -1) {
@@ -323,8 +335,6 @@ exchange_body(struct conn *conn, const char *part, size_t len)
 		ex->body[ex->body_len] = '\0';
 		return EXCHANGE_RECEIVE;
 	}
-	/* Nobody can be told in the middle of a TLS stream: maybe at the end
-	 * of the body. */
 	return conn->tls ? EXCHANGE_RECEIVE : EXCHANGE_REFUSE;
 }
 

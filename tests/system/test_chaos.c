@@ -142,12 +142,12 @@ START_TEST(chaos)
 		.rest = "request_timeout = 0.5;",
 		.workers = "start = 3; min_spare = 1; max_spare = 4; max = 8;"
 			   "shrink_delay = 0.2;",
-		.route = { { "GET", "/hello", "hello.hello" },
-		    { "GET", "/crash", "misbehave.crash" },
-		    { "GET", "/exit0", "misbehave.exit0" },
-		    { "GET", "/abort", "misbehave.abort" },
-		    { "GET", "/slow", "misbehave.slow" },
-		    { "GET", "/big", "misbehave.big" } } });
+		.route = { ROUTE("GET", "/hello", "hello.hello"),
+		    ROUTE("GET", "/crash", "misbehave.crash"),
+		    ROUTE("GET", "/exit0", "misbehave.exit0"),
+		    ROUTE("GET", "/abort", "misbehave.abort"),
+		    ROUTE("GET", "/slow", "misbehave.slow"),
+		    ROUTE("GET", "/big", "misbehave.big") } });
 	ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
 	load = load_start(&d, "/hello", 4, false);
 	for (int i = 0; i < 300; i++) {

@@ -131,10 +131,10 @@ START_TEST(keys_and_values)
 		.rest = "conections = 5;\n request_timeout = -1.0;\n"
 			"max_body = \"10 furlongs\"; unix_mode = 07777;",
 		.workers = "start = 0; max = \"many\";",
-		.route = { { "GET", "hello", "hello.hello" },
-		    { "get", "/lower", "hello.hello" },
-		    { "GET", "/a/{b", "hello.hello" },
-		    { "GET", "/x", "nodot" } },
+		.route = { ROUTE("GET", "hello", "hello.hello"),
+		    ROUTE("get", "/lower", "hello.hello"),
+		    ROUTE("GET", "/a/{b", "hello.hello"),
+		    ROUTE("GET", "/x", "nodot") },
 		.routes = "{ method = \"GET\"; path = \"/none\"; }" },
 	    ERRORS("brood.conf:", "strat_timeout", "start_timeout",
 		"stop_timeout", "max_children", "level", "debug", "access",
@@ -163,13 +163,13 @@ END_TEST
 
 START_TEST(routes_and_handlers)
 {
-	try(&(struct daemon_conf){ .route = { { "GET", "/a", "helo.hello" },
-				       { "GET", "/b", "hello.hello" },
-				       { "GET", "/b", "hello.echo" } } },
+	try(&(struct daemon_conf){ .route = { ROUTE("GET", "/a", "helo.hello"),
+				       ROUTE("GET", "/b", "hello.hello"),
+				       ROUTE("GET", "/b", "hello.echo") } },
 	    ERRORS("helo.hello", "hello", "/b"));
 	/* what only the module knows */
-	try(&(struct daemon_conf){ .route = { { "GET", "/a", "hello.hallo" },
-				       { "GET", "/b", "hello.nothing" } } },
+	try(&(struct daemon_conf){ .route = { ROUTE("GET", "/a", "hello.hallo"),
+				       ROUTE("GET", "/b", "hello.nothing") } },
 	    ERRORS("hello.hallo", "hello.hello", "hello.nothing"));
 }
 END_TEST
@@ -211,6 +211,30 @@ START_TEST(modules_that_kill)
 		.module = { "start_hangs" },
 		.routes = "" },
 	    ERRORS("start_hangs"));
+}
+END_TEST
+
+/* Whoever finds it, the parser, a module or the kernel: all in one run. */
+START_TEST(every_kind_at_once)
+{
+	struct daemon other, d;
+	char *listen;
+
+	daemon_start(&other, &(struct daemon_conf){ 0 });
+	daemon_init(&d);
+	listen = text_format("\"127.0.0.1:%d\"", other.port);
+	daemon_configure(&d,
+	    &(struct daemon_conf){ .listen = listen,
+		.log = "target = \"$DIR/brood.conf/x/brood.log\";",
+		.rest = "conections = 5;",
+		.module = { "hello", "wrong_abi", "start_fails" },
+		.route = { ROUTE("GET", "/a", "hello.hallo") } });
+	require_errors(&d,
+	    ERRORS("in use", "log.target", "conections", "wrong_abi",
+		"start_fails", "hello.hallo"));
+	free(listen);
+	daemon_release(&d);
+	daemon_stop(&other);
 }
 END_TEST
 
@@ -313,8 +337,8 @@ START_TEST(round_trip)
 		.log = "level = \"warning\"; format = \"json\";",
 		.modules =
 		    "{ name = \"hello\"; path = \"$SO/hello.so\";"
-		    "  settings = { greeting = \"a \\\"b\\\" \\\\ c\\n\"; deep = {"
-		    "  list = ( 1, 2.5, true, \"x\", ( ) ); }; }; }",
+		    "  settings = { greeting = \"a \\\"b\\\" \\\\ c\\n\";"
+		    "  deep = { list = ( 1, 2.5, true, \"x\", ( ) ); }; }; }",
 		.rest = "max_body = \"2M\"; idle_timeout = 0.25;"
 			"unix_mode = 0600;" });
 	run_broodd(&d, &first, "-T", NULL);
@@ -367,6 +391,7 @@ main(void)
 		CASE_MEMORY(routes_and_handlers),
 		CASE_MEMORY(modules),
 		CASE(modules_that_kill),
+		CASE(every_kind_at_once),
 		CASE(names_twice),
 		CASE(ports_and_folders),
 		CASE(unwritable_folders),

@@ -71,7 +71,7 @@ START_TEST(changelogs)
 	daemon_start(&d,
 	    &(struct daemon_conf){ .module = { "cruncher" },
 		.rest = "max_body = \"40M\";",
-		.route = { { "POST", "/upload", "cruncher.upload" } } });
+		.route = { ROUTE("POST", "/upload", "cruncher.upload") } });
 	path = text_format("%s/changelogs", d.dir);
 	free(shell(TEXT_OF_CHANGELOGS, path));
 	wanted = shell(GREP, path);
@@ -105,7 +105,7 @@ START_TEST(json_and_nothing)
 
 	daemon_start(&d,
 	    &(struct daemon_conf){ .module = { "cruncher" },
-		.route = { { "POST", "/upload", "cruncher.upload" } } });
+		.route = { ROUTE("POST", "/upload", "cruncher.upload") } });
 	http_require(&d,
 	    &(struct ask){ .path = "/upload",
 		.body = "{\"text\": \"a@b.c, d@e.f and a@b.c\"}",

@@ -24,7 +24,7 @@
 
 /* clang-format off */
 #define ROUTES \
-	{ "GET", "/hello", "hello.hello", NULL }, \
+	ROUTE("GET", "/hello", "hello.hello"), \
 	{ "GET", "/short", "misbehave.slow", "timeout = 0.2;" }, \
 	BAD("crash"), BAD("abort"), BAD("exit0"), BAD("vanish"), \
 	BAD("overflow"), BAD("spin"), BAD("sigblock"), BAD("slow"), \

@@ -27,7 +27,7 @@ START_TEST(ipv6_and_unix)
 		.listen = "\"[::1]:$PORT\", \"unix:$DIR/rest.sock\"",
 		.rest = "unix_mode = 0666;",
 		.module = { "misbehave" },
-		.route = { { "GET", "/echo", "misbehave.echo" } } });
+		.route = { ROUTE("GET", "/echo", "misbehave.echo") } });
 	path = text_format("%s/rest.sock", d.dir);
 	url = text_format("http://[::1]:%d/echo", d.port);
 	seen = echo_ask(&d, &(struct ask){ .path = url });

@@ -91,7 +91,7 @@ START_TEST(takes_the_new_config)
 	    &(struct daemon_conf){
 		.modules = "{ name = \"hello\"; path = \"$SO/hello.so\";"
 			   "  settings = { greeting = \"good day\"; }; }",
-		.route = { { "GET", "/new", "hello.hello" } } });
+		.route = { ROUTE("GET", "/new", "hello.hello") } });
 	/* nothing is read before it is told to */
 	ck_assert_int_eq(http_status(&d, "/new", NULL), 404);
 	reload(&d);
@@ -118,7 +118,7 @@ START_TEST(takes_the_new_module)
 	reload_refused(&d, "hello.hello");
 	daemon_configure(&d,
 	    &(struct daemon_conf){
-		.route = { { "GET", "/who", "hello.who" } } });
+		.route = { ROUTE("GET", "/who", "hello.who") } });
 	reload(&d);
 	ck_assert_int_gt(gate_who(&d), 0);
 	free(from);

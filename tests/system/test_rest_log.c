@@ -78,10 +78,9 @@ START_TEST(access_log_text)
 	reply_release(&reply);
 	line = daemon_await_line(&d, NULL, "look-for-me.*/items/7");
 	ck_assert_ptr_nonnull(line);
-	ck_assert_msg(
-	    text_matches(line,
-		"^[0-9]{4}-[0-9]{2}-[0-9]{2}T"
-		"[0-9:.]+Z info rest\\[[0-9]+\\] slot=[0-9]+ gen=1 id=look-for-me "),
+	ck_assert_msg(text_matches(line,
+			  "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z info "
+			  "rest\\[[0-9]+\\] slot=[0-9]+ gen=1 id=look-for-me "),
 	    "%s", line);
 	text_require("the line", line, "GET");
 	text_require("the line", line, "200");

@@ -163,7 +163,7 @@ START_TEST(daemon_mode_says_why_it_failed)
 	daemon_init(&d);
 	daemon_configure(&d,
 	    &(struct daemon_conf){ .log = "target = \"$DIR/brood.log\";",
-		.route = { { "GET", "/x", "hello.nothing" } } });
+		.route = { ROUTE("GET", "/x", "hello.nothing") } });
 	daemon_args(argv, (const char *const[]){ "-c", d.conf, "-d", NULL });
 	run_program(&run, argv, NULL);
 	ck_assert_int_eq(run.status, 78);
@@ -183,7 +183,7 @@ START_TEST(failed_start_says_why)
 	daemon_init(&d);
 	daemon_configure(&d,
 	    &(struct daemon_conf){
-		.route = { { "GET", "/x", "hello.nothing" } } });
+		.route = { ROUTE("GET", "/x", "hello.nothing") } });
 	reason = daemon_try(&d, &status);
 	ck_assert_ptr_nonnull(reason);
 	text_require("the reason", reason, "hello.nothing");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * test_scoreboard - spare bits and when they ring, deadlines, snapshots of
- * slots that hold nonsense, and that a child can write nowhere but where it may.
+ * slots that hold nonsense, and that a child can write only where it may.
  */
 #include <check.h>
 #include <signal.h>

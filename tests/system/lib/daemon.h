@@ -25,6 +25,7 @@ struct daemon_route {
 	const char *method, *path, *handler;
 	const char *more;	/* keys */
 };
+#define ROUTE(method, path, handler) { method, path, handler, NULL }
 
 /* What goes into each group, in the config's own syntax; NULL: see daemon.c. */
 struct daemon_conf {
@@ -35,7 +36,7 @@ struct daemon_conf {
 	const char *listen;
 	const char *rest;
 	const char *workers;
-	/* modules of the build by their names, and further entries as they are */
+	/* modules of the build by their names, and more entries as they are */
 	const char *module[12];
 	const char *modules;
 	/* the same for routes; neither: GET /hello */

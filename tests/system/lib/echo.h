@@ -15,16 +15,16 @@
 #define ECHO_MODULES "hello", "misbehave"
 /* clang-format off */
 #define ECHO_ROUTES \
-	{ "GET", "/hello", "hello.hello", NULL }, \
-	{ "GET", "/items/{id}", "misbehave.echo", NULL }, \
-	{ "PUT", "/items/{id}", "misbehave.echo", NULL }, \
-	{ "GET", "/items/new", "hello.hello", NULL }, \
-	{ "GET", "/x/{a}/y/{b}", "misbehave.echo", NULL }, \
-	{ "GET", "/echo", "misbehave.echo", NULL }, \
-	{ "POST", "/echo", "misbehave.echo", NULL }, \
-	{ "DELETE", "/echo", "misbehave.no_reply", NULL }, \
-	{ "GET", "/big", "misbehave.big", NULL }, \
-	{ "GET", "/headers", "misbehave.bad_header", NULL }, \
+	ROUTE("GET", "/hello", "hello.hello"), \
+	ROUTE("GET", "/items/{id}", "misbehave.echo"), \
+	ROUTE("PUT", "/items/{id}", "misbehave.echo"), \
+	ROUTE("GET", "/items/new", "hello.hello"), \
+	ROUTE("GET", "/x/{a}/y/{b}", "misbehave.echo"), \
+	ROUTE("GET", "/echo", "misbehave.echo"), \
+	ROUTE("POST", "/echo", "misbehave.echo"), \
+	ROUTE("DELETE", "/echo", "misbehave.no_reply"), \
+	ROUTE("GET", "/big", "misbehave.big"), \
+	ROUTE("GET", "/headers", "misbehave.bad_header"), \
 	{ "POST", "/json", "misbehave.echo", "input = \"json\";" }, \
 	{ "POST", "/small", "misbehave.echo", "max_body = 10;" }
 /* clang-format on */

@@ -14,8 +14,8 @@
 	"settings = { fifo = \"$DIR/gate\"; " more " }; }"
 #define MODULE_GATE MODULE_GATE_WITH("")
 /* For the member `route`. */
-#define GATE_ROUTES { "GET", "/pass", "gate.pass", NULL }, \
-	{ "GET", "/who", "gate.who", NULL }
+#define GATE_ROUTES ROUTE("GET", "/pass", "gate.pass"), \
+	ROUTE("GET", "/who", "gate.who")
 
 /* Makes the FIFO and holds it open; the descriptor, to close. */
 int gate_make(const struct daemon *daemon);
