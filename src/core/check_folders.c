@@ -96,7 +96,8 @@ each_folder(const struct conf *conf, folder_fn *fn, struct conf_errors *errors)
 		fn(folder, "control.socket", 0755, errors);
 		free(folder);
 	}
-	if (conf->log.target[0] == '/') {
+	/* a file that is there, or a device, needs nothing of its folder */
+	if (conf->log.target[0] == '/' && !writable(conf->log.target, F_OK)) {
 		folder = folder_of(conf->log.target);
 		fn(folder, "log.target", 0755, errors);
 		free(folder);

@@ -116,6 +116,7 @@ struct master {
 	struct pool pool[ROLE_COUNT];
 	struct control *control;
 	struct reload *reload;		/* NULL: none under way */
+	unsigned checks;		/* check children not yet reaped */
 	bool reload_again;		/* HUP came meanwhile */
 	char reload_result[1024];	/* of the last one; "": none yet */
 	int64_t reload_wall_ns;

@@ -84,7 +84,7 @@ master_all_ready(const struct master *master)
 static bool
 master_alone(const struct master *master)
 {
-	return master->slots_used == 0;
+	return master->slots_used == 0 && master->checks == 0;
 }
 
 static void

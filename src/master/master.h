@@ -28,8 +28,8 @@ struct master_options {
 
 /*
  * Runs the service until it is told to stop; takes over `conf`. Returns the
- * exit status for the process: 0, 78 (the config cannot work, a role never came
- * up), 1 (a system call that a start needs failed; port or pid file in use).
+ * exit status for the process: 0, 78 (the config cannot work), 1 (a role never
+ * came up; a system call that a start needs failed; port or pid file in use).
  */
 int master_run(struct conf *conf, const struct master_options *options);
 

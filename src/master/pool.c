@@ -404,6 +404,7 @@ pool_on_death(struct pool *pool, const struct member *member, bool in_call,
 	pool->young_deaths++;
 	loop_timer_cancel(&master->loop, &pool->calm);
 	pool_wait(pool);
+	int64_t wait_ns = pool->retry_at_ns - clock_now_ns();
 	if (!pool->held &&
 	    pool->young_deaths >= (unsigned)conf->service.respawn_hold) {
 		pool->held = true;
@@ -418,5 +419,5 @@ pool_on_death(struct pool *pool, const struct member *member, bool in_call,
 	    "%s[%d] %s; died young, %u in a row%s; starting another in %.1f s",
 	    role_info[pool->role_id].name, (int)member->pid, what,
 	    pool->young_deaths, pool->held ? "; held" : "",
-	    clock_to_seconds(pool->retry_at_ns - clock_now_ns()));
+	    clock_to_seconds(wait_ns > 0 ? wait_ns : 0));
 }

@@ -311,6 +311,8 @@ reload_on_check_exit(void *ctx, pid_t pid, int status)
 	struct reload *reload = master->reload;
 
 	free(watch);
+	master->checks--;
+	master_changed(master);
 	/* that of a reload which was given up needs no more than reaping */
 	if (!reload || reload->check.pid != pid)
 		return;
@@ -373,6 +375,7 @@ reload_watch_check(struct reload *reload, struct why *why)
 		free(watch);
 		return -1;
 	}
+	master->checks++;
 	if (loop_io_add(&master->loop, &reload->check_io, reload->check.fd,
 		LOOP_READ, reload_on_pipe, reload) < 0)
 		return why_set(why, "cannot watch the check: %s",

@@ -143,9 +143,8 @@ on_log(void *ctx, const char *format, va_list ap)
 {
 	static const char page[] = "Error processing request";
 	/* said of each answer on a Unix socket */
-	static const char option[] = "Setting %s option",
-			  push[] = "Failed to "
-				   "push";
+	static const char option[] = "Setting %s option";
+	static const char push[] = "Failed to push the data";
 	struct engine *engine = ctx;
 	char text[WHY_SIZE];
 	va_list copy;
@@ -318,11 +317,7 @@ engine_readable(void *ctx, unsigned events)
 	struct engine *engine = ctx;
 
 	(void)events;
-	for (int i = 0; i < ENGINE_ROUNDS; i++) {
-		engine_round(engine);
-		if (engine->stuck > 0)
-			break;
-	}
+	engine_round(engine);
 	engine->stuck = 0;
 }
 
