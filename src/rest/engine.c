@@ -414,8 +414,13 @@ engine_new(struct rest *rest, const struct conf *conf, bool tls,
 	engine->why = NULL;
 	if (engine->mhd != NULL)
 		return engine;
-	why_set(why, "libmicrohttpd cannot start%s: %s",
-	    tls ? " with rest.tls" : "", says.text);
+	if (tls)
+		why_set(why,
+		    "rest.tls does not work: the certificate and the "
+		    "key do not belong together, or one is damaged (%s)",
+		    says.text);
+	else
+		why_set(why, "libmicrohttpd cannot start: %s", says.text);
 	free(engine);
 	return NULL;
 }

@@ -20,6 +20,16 @@
 #include "rest/http.h"
 #include "rest/linger.h"
 
+static void
+rest_bad_route(const struct conf_route *route, const struct why *reason,
+    struct conf_errors *errors, struct why *why)
+{
+	why_set(why, "%s:%d: %s", route->file, route->line, reason->text);
+	if (errors != NULL)
+		conf_errors_add(errors, "%s:%d: %s", route->file, route->line,
+		    reason->text);
+}
+
 /*
  * The routes as a table. Without `errors` the first thing wrong ends it: NULL
  * with the reason. With them all is tried, and the result is NULL.
@@ -49,15 +59,15 @@ rest_routes(const struct conf *conf, const struct module_registry *modules,
 			route.timeout_ns = conf->rest.request_timeout;
 		if (route.max_body == 0)
 			route.max_body = conf->rest.max_body;
-		if (route.handler != NULL &&
-		    route_add(table, c->method, &route, &reason) == 0)
+		if (route.handler == NULL)
+			rest_bad_route(c, &reason, errors, why);
+		if (route_add(table, c->method, &route, &reason) == -1)
+			rest_bad_route(c, &reason, errors, why);
+		else if (route.handler != NULL)
 			continue;
-		why_set(why, "%s:%d: %s", c->file, c->line, reason.text);
 		failed = true;
 		if (errors == NULL)
 			break;
-		conf_errors_add(errors, "%s:%d: %s", c->file, c->line,
-		    reason.text);
 	}
 	if (!failed)
 		return table;
