@@ -286,7 +286,7 @@ lint-docs: $B/broodd
 	@echo ok $@
 
 lint-format:
-	clang-format --dry-run --Werror $(filter %.c,$(sources))
+	@clang-format --dry-run --Werror $(filter %.c,$(sources))
 	@echo ok $@
 
 lint-shell:
