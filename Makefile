@@ -8,7 +8,8 @@
 # packages that are needed (Debian, Ubuntu).
 #
 # A file is found by its place: src/FOLDER/*.c is the archive of that folder,
-# src/modules/*.c a module each, tests/unit/test_*.c a program each.
+# src/modules/*.c and src/modules/*/ a module each, tests/unit/test_*.c a program
+# each.
 
 VERSION = 0.1.0
 FLAVOUR = release
@@ -76,7 +77,7 @@ quiet = $(if $(filter 0,$V),@printf '  %-5s %s\n' $1 $(@:$B/%=%);)
 
 # ---------------------------------------------------------------- settings
 
-packages = libmicrohttpd jansson libconfig libpcre2-8
+packages = libmicrohttpd jansson libconfig libpcre2-8 sqlite3
 test_packages = check libcurl
 pkg = $(shell $(PKG_CONFIG) $1 $2 2>/dev/null)
 absent = $(strip $(foreach p,$1,$(if $(call pkg,--exists,$p || echo no),$p)))
@@ -114,9 +115,10 @@ test-packages:
 
 # ----------------------------------------------------------------- objects
 
-folders = base core master rest ctl
+folders = base core master rest hub task ctl
+module_folders = $(patsubst src/modules/%/,%,$(wildcard src/modules/*/))
 modules = $(patsubst src/modules/%.c,$B/modules/%.so,\
-	$(wildcard src/modules/*.c))
+	$(wildcard src/modules/*.c)) $(module_folders:%=$B/modules/%.so)
 objects = $(patsubst %.c,$B/obj/%.o,$(wildcard $1))
 archives = $(1:%=$B/libbrood-%.a)
 
@@ -142,9 +144,9 @@ $(foreach folder,$(folders),$(eval $(call archive,$(folder))))
 # A module may call any function of brood.h, so broodd has all of core.
 whole_core = -Wl,--whole-archive $B/libbrood-core.a -Wl,--no-whole-archive
 
-$B/broodd: $B/obj/src/broodd.o $(call archives,core master rest base)
+$B/broodd: $B/obj/src/broodd.o $(call archives,core master rest hub task base)
 	$(call quiet,LINK)$(link) $(program) -o $@ $< $(whole_core) \
-		$(call archives,master rest base) $(libs)
+		$(call archives,master rest hub task base) $(libs)
 
 $B/broodctl: $B/obj/src/ctl/broodctl.o $(call archives,ctl core base)
 	$(call quiet,LINK)$(link) -pie -o $@ $^ $(libs)
@@ -152,7 +154,10 @@ $B/broodctl: $B/obj/src/ctl/broodctl.o $(call archives,ctl core base)
 # -------------------------------------------------- modules: PIC and alone
 
 module_libs = $(call pkg,--libs,jansson)
-$B/modules/cruncher.so: module_libs += $(call pkg,--libs,libpcre2-8)
+$B/modules/cruncher.so: module_libs += $(call pkg,--libs,libpcre2-8) \
+	$(call pkg,--libs,libcurl)
+$B/pic/src/modules/cruncher/smtp.o: private defines += \
+	$(if $(call pkg,--libs,libcurl),-DWITH_LIBCURL)
 
 define module
 	@mkdir -p $(@D)
@@ -165,6 +170,21 @@ $B/modules/%.so: src/modules/%.c $B/settings
 
 $B/tests/modules/%.so: tests/modules/%.c $B/settings
 	$(module)
+
+# One of several files is src/modules/NAME/*.c.
+$B/pic/%.o: %.c $B/settings
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(compile) -fPIC -o $@ -c $<
+
+define module_folder
+$B/modules/$1.so: $(patsubst %.c,$B/pic/%.o,$(wildcard src/modules/$1/*.c)) \
+		src/modules/$1
+	@mkdir -p $$(@D)
+	$$(call quiet,MOD)$$(CC) -shared $$(optimize) $$(link_flavour) \
+		$$(LDFLAGS) -Wl,-z,relro,-z,now -Wl,--as-needed -o $$@ \
+		$$(filter %.o,$$^) $$(module_libs)
+endef
+$(foreach folder,$(module_folders),$(eval $(call module_folder,$(folder))))
 
 # ------------------------------------------------------------------- tests
 
@@ -180,8 +200,10 @@ uses_base = base
 uses_core = core base
 uses_master = master core base
 uses_rest = rest core base
+uses_hub = hub core base
+uses_task = task core base
 uses_ctl = ctl core base
-uses_ = master rest core base
+uses_ = master rest hub task core base
 folder_of = $(firstword $(foreach folder,$(folders),$(if $(wildcard \
 	src/$(folder)/$1.c src/$(folder)/$(1:$(folder)_%=%).c),$(folder))))
 uses = $(uses_$(call folder_of,$(patsubst test_%,%,$1)))
@@ -203,7 +225,7 @@ $B/tests/system/%: $B/obj/tests/system/%.o \
 	@mkdir -p $(@D)
 	$(call quiet,LINK)$(link) -pie -o $@ $^ $(test_libs) $(libs)
 
-$B/tests/fuzz/%: $B/obj/tests/fuzz/%.o $(call archives,rest core base)
+$B/tests/fuzz/%: $B/obj/tests/fuzz/%.o $(call archives,rest hub core base)
 	@mkdir -p $(@D)
 	$(call quiet,LINK)$(link) -fsanitize=fuzzer -o $@ $^ $(libs)
 
@@ -228,8 +250,9 @@ check-clang:
 
 # Left out: pure code that is tried with thousands of values, which the
 # sanitizers look at too, and system tests that are about time or load.
-valgrind_system = rest control config reload
-not_in_valgrind = backoff buf log_line mem policy
+valgrind_system = rest control config reload modes rest_jobs data
+not_in_valgrind = backoff buf log_line mem policy hub_exchange jobs_index \
+	schedule_plan cron
 check-valgrind: all tests
 	VALGRIND=1 $(run_tests) \
 		$(filter-out $(not_in_valgrind:%=$B/tests/unit/test_%),$(unit_tests)) \
@@ -248,6 +271,8 @@ fuzz-run: $(fuzzers)
 
 bench: all
 	bash bench/run $B
+	bash bench/ipc/run $B
+	bash bench/jobs/run $B
 
 walkthrough: all
 	bash scripts/walkthrough $B
@@ -260,10 +285,10 @@ check-quickstart:
 
 # -------------------------------------------------------------------- lint
 
-sources = $(wildcard src/*.[ch] src/*/*.[ch] src/*/*.def tests/*/*.[ch] \
-	tests/*/*/*.[ch] bench/*.c bench/*/*.c)
+sources = $(wildcard src/*.[ch] src/*/*.[ch] src/*/*.def src/*/*/*.[ch] \
+	tests/*/*.[ch] tests/*/*/*.[ch] bench/*.c bench/*/*.c)
 shell_scripts = $(shell grep -lE '^\#!.*[ /](ba|da)?sh$$' .ci/* scripts/* \
-	bench/* etc/* 2>/dev/null)
+	bench/* bench/*/* etc/* 2>/dev/null)
 pages = $(wildcard man/*.[1-9])
 lints = lint-layers lint-heads lint-docs lint-format lint-shell lint-man \
 	lint-cppcheck
@@ -333,6 +358,7 @@ rows = 755:$B/broodd:$(sbindir)/broodd \
 	644:$B/brood.pc:$(pkgconfigdir)/brood.pc \
 	644:COPYING:$(docdir)/COPYING \
 	644:README:$(docdir)/README \
+	644:$B/etc/cruncher.conf:$(docdir)/cruncher.conf \
 	$(foreach file,$(modules),755:$(file):$(moduledir)/$(notdir $(file))) \
 	$(foreach file,$(man_files),644:$(file):$(mandir)/man$(subst \
 		.,,$(suffix $(file)))/$(notdir $(file))) \
@@ -388,7 +414,7 @@ help:
 	@echo '  fuzz          each fuzzer for FUZZ_SECONDS ($(FUZZ_SECONDS))'
 	@echo '  lint          layers, heads, docs, shell, man pages, format'
 	@echo '  format        clang-format the sources in place'
-	@echo '  bench         against nginx and others; takes long'
+	@echo '  bench         against nginx, Redis, Celery and others; takes long'
 	@echo '  install, uninstall, dist, clean; deps installs what is missing'
 
 .PHONY: all tests check check-unit check-system check-asan check-clang \

@@ -18,6 +18,11 @@ _broodctl_argument() {
 		    2>/dev/null | grep -o '"pools":\[[^]]*' |
 			grep -o '"role":"[a-z0-9_-]*"' | cut -d '"' -f 4
 		;;
+	*QUEUE*)
+		"${COMP_WORDS[0]}" "${where[@]}" --json --timeout 1 queues \
+		    2>/dev/null | grep -o '"queues":\[[^]]*' |
+			grep -o '"name":"[^"]*"' | cut -d '"' -f 4
+		;;
 	LEVEL)
 		"${COMP_WORDS[0]%broodctl}broodd" -K 2>/dev/null | awk -F '\t' \
 		    '$1 == "log.level" { gsub(/\|/, "\n", $6); print $6 }'

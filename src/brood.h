@@ -12,7 +12,22 @@
  *
  * Ownership.  Unless a function says otherwise, what it returns belongs to the
  * call and is valid until the handler returns; what is handed to it is copied.
- * Two functions steal a reference to a json_t: brood_reply() and nothing else.
+ * brood_reply() steals the reference to its json_t; all others borrow it. In
+ * the background, where a call has no end, what the hub was asked for is valid
+ * until the next brood_wait().
+ *
+ * Doors.  A handler does not know, and need not, who called it: a REST route, a
+ * job, a message, a schedule, the operator. What it sends on (brood_publish(),
+ * brood_submit(), changes with `on_success`) is held with the call and leaves,
+ * all of it or nothing, in one step with its success. A handler that fails,
+ * crashes or is killed has sent nothing; one whose success could not be
+ * recorded is run again.
+ *
+ * The hub.  Shared data and work are the hub's, a process of the family. A
+ * function that asks it waits for the answer, some 20 microseconds, until the
+ * call's deadline at most. One that returns -1 has logged nothing; brood_why()
+ * is a sentence about the last failure, and `return BROOD_RETRY;` is a fair
+ * answer to it.
  *
  * Faults.  A handler that crashes, exits or outlives its deadline costs its
  * own process only: the client is answered 502 or 504, the master reports the
@@ -24,6 +39,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -33,7 +49,7 @@ extern "C" {
  * The version of this interface. broodd refuses a module that was compiled
  * against another one, and says both numbers.
  */
-#define BROOD_MODULE_ABI 1
+#define BROOD_MODULE_ABI 2
 
 /* The size of the buffer that a module's start() may explain itself in. */
 #define BROOD_WHY_SIZE 256
@@ -43,12 +59,26 @@ struct brood_call;
 
 /* How a handler ends. */
 enum brood_outcome {
-	/* The work is done. REST: the reply, or 204 where none was given. */
+	/* The work is done. REST: the reply, or 204 where none was given. A
+	 * job has succeeded, a message is acknowledged. */
 	BROOD_DONE = 0,
-	/* Not now; try again later. REST: 503 with Retry-After. */
+	/* Not now; try again later. REST: 503 with Retry-After. Jobs and
+	 * messages: another attempt after a growing delay, until they are dead
+	 * after max_attempts. */
 	BROOD_RETRY = 1,
-	/* Never; the input is at fault. REST: 422, or brood_reject()'s. */
+	/* Never; the input is at fault. REST: 422, or brood_reject()'s. A job
+	 * has failed, a message is dead at once. */
 	BROOD_REJECT = 2,
+};
+
+/* Who called. */
+enum brood_door {
+	BROOD_DOOR_REST = 1,
+	BROOD_DOOR_CONTROL,	/* broodctl call */
+	BROOD_DOOR_JOB,
+	BROOD_DOOR_MESSAGE,
+	BROOD_DOOR_SCHEDULE,
+	BROOD_DOOR_BACKGROUND,
 };
 
 /* The severities of brood_log(), those of syslog(3) that brood uses. */
@@ -132,10 +162,26 @@ const char *brood_call_header(struct brood_call *call, const char *name);
 /* The value of a cookie (RFC 6265), as the client sent it; NULL if absent. */
 const char *brood_call_cookie(struct brood_call *call, const char *name);
 
-/* The method, "GET" say; "CALL" when the call comes from broodctl. */
+/*
+ * A property of a message: "exchange", "routing_key", "queue", "message_id",
+ * "correlation_id", "reply_to", "content_type", "priority". Of the input of a
+ * handler named by `then` or `on_failure`: "job", the id of the job before it,
+ * and of the latter "reason". NULL if there is none. A message's headers are
+ * read with brood_call_header().
+ */
+const char *brood_call_property(struct brood_call *call, const char *name);
+
+enum brood_door brood_call_door(struct brood_call *call);
+
+/* The attempt, from 1; max is the last one there will be. REST: 1 of 1. */
+unsigned brood_call_attempt(struct brood_call *call, unsigned *max);
+
+/* The method, "GET" say; for other doors "CALL", "JOB", "MESSAGE", "SCHEDULE"
+ * or "BACKGROUND", but a job that a REST route made has the request's. */
 const char *brood_call_method(struct brood_call *call);
 
-/* The path without the query, as it was sent; "" from broodctl. */
+/* The path without the query, as it was sent; else the name of the queue,
+ * schedule or background task, or "". */
 const char *brood_call_path(struct brood_call *call);
 
 /* The peer's address, "127.0.0.1:40404" say, or "unix". */
@@ -155,8 +201,10 @@ const char *brood_call_traceparent(struct brood_call *call);
 double brood_call_remaining(struct brood_call *call);
 
 /*
- * True once nobody waits for the call any more: its deadline passed. A loop
- * that can run long asks this now and then, and returns BROOD_RETRY.
+ * True once the call is to end: its time limit passed, it was cancelled, the
+ * client hung up (where the route says that this matters), or, in the
+ * background, the process is to stop. A loop that can run long asks this now
+ * and then, and returns BROOD_RETRY.
  */
 bool brood_cancelled(struct brood_call *call);
 
@@ -201,6 +249,181 @@ enum brood_outcome brood_reject(struct brood_call *call, int status,
  */
 enum brood_outcome brood_retry(struct brood_call *call, double after,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* ----------------------------------------------------------- shared data */
+
+/*
+ * Keys are texts of up to hub.max_key bytes, best with a prefix ("user:42").
+ * Every operation is atomic and seen by all processes in one order. What was
+ * stored survives the end of any process, and a power cut where
+ * hub.durability is "full". Functions return 1, 0 where something did not
+ * apply (no such key, a condition did not hold), or -1 (see brood_why()).
+ */
+struct brood_value {
+	json_t *json;		/* NULL when it is no JSON */
+	const char *bytes;	/* as stored; a number as its digits */
+	size_t len;
+	uint64_t version;	/* grows with each change of the key */
+	double ttl;		/* seconds left; negative: for ever */
+};
+
+/* How to change a key. All zero: whatever there is, for ever, now. */
+struct brood_set {
+	double ttl;		/* seconds; 0: for ever */
+	bool if_absent;
+	bool if_version;	/* only while it has `version` */
+	uint64_t version;	/* 0: while there is none */
+	/* With the success of the call. Returns 1 at once; if the condition
+	 * does not hold then, the handler is run again from its start. */
+	bool on_success;
+	uint64_t *new_version;	/* NULL, or where it goes; not on_success */
+};
+
+/* `value` may be NULL. */
+int brood_get(struct brood_call *call, const char *key,
+    struct brood_value *value);
+
+/* `how` may be NULL. */
+int brood_set(struct brood_call *call, const char *key, const json_t *value,
+    const struct brood_set *how);
+int brood_set_bytes(struct brood_call *call, const char *key, const void *value,
+    size_t len, const struct brood_set *how);
+
+/* Adds to a whole number, 0 where there is none; *sum (or NULL) is what it is
+ * then. Of `how`, ttl (of a key that it creates) and on_success count; with the
+ * latter there is no sum. -1 too when the value is no number or would not fit
+ * 64 bits. */
+int brood_incr(struct brood_call *call, const char *key, int64_t by,
+    const struct brood_set *how, int64_t *sum);
+
+/* Of `how`, if_version and on_success count. */
+int brood_delete(struct brood_call *call, const char *key,
+    const struct brood_set *how);
+
+/* Shows each key that begins with the prefix, in the order of their bytes,
+ * until `each` returns false; `value` is valid until then. Returns how many
+ * were shown, or -1. The listing is not one moment: a key that comes or goes
+ * meanwhile may be in it or not. */
+int brood_list(struct brood_call *call, const char *prefix,
+    bool (*each)(void *ctx, const char *key, const struct brood_value *value),
+    void *ctx);
+
+/*
+ * Takes the lock `name` for `lease` seconds, waiting `wait` seconds for it. It
+ * is given back by brood_unlock(), with the end of the call or of the process,
+ * or when the lease is over. *fence (or NULL) grows with each holder: hand it
+ * to whatever the lock protects, which refuses a lower one. To hold it again
+ * prolongs the lease.
+ */
+int brood_lock(struct brood_call *call, const char *name, double lease,
+    double wait, uint64_t *fence);
+/* 0 when it was no longer ours. */
+int brood_unlock(struct brood_call *call, const char *name);
+
+/* Tells all who watch `topic` now. Nobody who comes later learns of it. Returns
+ * how many were told, or -1. */
+int brood_notify(struct brood_call *call, const char *topic,
+    const json_t *value);
+
+/* From now on brood_wait() wakes up for notifications and changes of keys that
+ * begin with the prefix; until the call ends. */
+int brood_watch(struct brood_call *call, const char *prefix);
+
+enum brood_wake {
+	BROOD_WAKE_TIME,	/* the time is over */
+	BROOD_WAKE_EVENT,
+	BROOD_WAKE_STOP,	/* brood_cancelled() has become true */
+};
+
+struct brood_event {
+	enum { BROOD_NOTIFIED, BROOD_SET, BROOD_DELETED, BROOD_EXPIRED } what;
+	const char *key;
+	struct brood_value value;	/* of BROOD_NOTIFIED and BROOD_SET */
+	/* the connection was lost: events may be missing before this one */
+	bool gap;
+};
+
+/* Sleeps until something happens, at most `seconds` (negative: no limit). A
+ * handler that waits in any other way cannot be stopped in time. What `event`
+ * (or NULL) points to is valid until the next brood_wait(). */
+enum brood_wake brood_wait(struct brood_call *call, double seconds,
+    struct brood_event *event);
+
+/* ------------------------------------------------------------------ work */
+
+/* What a message may have besides its body. */
+struct brood_message {
+	const char *type;		/* NULL: application/json, or of bytes
+					   application/octet-stream */
+	int priority;			/* 0 to 255 */
+	double ttl;			/* seconds in a queue; 0: no limit */
+	bool mandatory;			/* fail when no queue takes it */
+	const char *message_id;		/* NULL: made */
+	const char *correlation_id;	/* NULL: none */
+	const char *reply_to;		/* a queue; NULL: none */
+	const json_t *headers;		/* an object of strings, or NULL */
+};
+
+/* Publishes with the success of the call to an exchange ("": the default one,
+ * which routes to the queue named `key`). 0; -1 when it is wrong or there are
+ * more than tasks.max_effects. `mandatory` and no queue takes it: the call
+ * itself fails, REST: with 422. */
+int brood_publish(struct brood_call *call, const char *exchange,
+    const char *key, const json_t *body);
+int brood_publish_message(struct brood_call *call, const char *exchange,
+    const char *key, const void *body, size_t len,
+    const struct brood_message *message);
+
+/* How a job is to run. All zero: now, once it is its turn, as configured. */
+struct brood_job {
+	double delay;		/* seconds until it may begin */
+	int priority;		/* 0 to 255, higher first */
+	double expires;		/* seconds; not begun by then: it has failed */
+	const char *unique;	/* while a job with this key waits or runs, a
+				   second one is dropped; NULL */
+	int max_attempts;
+	double backoff_min, backoff_max;
+	double timeout;
+	const char *then;	/* MODULE.HANDLER: a job with its result */
+	const char *on_failure;	/* the same when it failed or is dead, with a
+				   problem object (RFC 9457) */
+};
+
+/* Submits a job with the success of the call; its id, or NULL. `input` NULL: an
+ * empty body; `job` may be NULL. */
+const char *brood_submit(struct brood_call *call, const char *handler,
+    const json_t *input, const struct brood_job *job);
+
+/* Binds a queue to an exchange with the success of the call, for good. To do it
+ * twice is to do it once. 0 or -1. */
+int brood_bind(struct brood_call *call, const char *queue,
+    const char *exchange, const char *key);
+int brood_unbind(struct brood_call *call, const char *queue,
+    const char *exchange, const char *key);
+
+/* The answer to brood_request(). */
+struct brood_answer {
+	int status;		/* 200 …; of a problem 400 or more */
+	json_t *json;		/* NULL when the body is none */
+	const char *type, *body;
+	size_t len;
+};
+
+/* Publishes now, with reply_to set, and waits for the answer for `seconds` or
+ * until the call's deadline. 1; 0 when none came; -1. For handlers in task
+ * workers (mode "wait" or "job"): in a REST worker it stops all else. */
+int brood_request(struct brood_call *call, const char *exchange,
+    const char *key, const json_t *body, double seconds,
+    struct brood_answer *answer);
+
+/* How far a job is, 0 to 1, and a few words (or NULL); shown to whoever asks
+ * for the job. Cheap: sent at most ten times a second. */
+void brood_progress(struct brood_call *call, double done, const char *format,
+    ...) __attribute__((format(printf, 3, 4)));
+
+/* A sentence about the last function that returned -1 (or NULL) to this call;
+ * "" if none has. */
+const char *brood_why(struct brood_call *call);
 
 /* --------------------------------------------------------------- logging */
 

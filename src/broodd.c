@@ -57,7 +57,7 @@ static const char help[] =
     "      --ready-fd N    write \"READY\\n\" or \"FAILED reason\\n\" to "
     "descriptor N\n"
     "  -t, --test          check all that a start would, and exit\n"
-    "  -v, --verbose       with -t: list modules and routes\n"
+    "  -v, --verbose       with -t: list modules and what has a handler\n"
     "  -T, --print         print the config with every default filled in\n"
     "  -K, --keys          print every key that a config may have\n"
     "  -V, --version       print the version\n"
@@ -263,38 +263,74 @@ check_all(const struct conf *conf, const struct options *o,
 		    "%s: 'log.target' is \"stderr\", which a daemon (-d) does "
 		    "not have; set it to \"syslog\" or to the path of a file",
 		    conf->file);
-	check_folders(conf, errors);
+	bool resolved = privilege_resolve(conf, become, errors) == 0;
+
+	check_folders(conf, resolved ? become : NULL, errors);
 	/* no module's code runs as somebody it must not run as */
-	if (privilege_resolve(conf, become, errors) == 0)
+	if (resolved)
 		check_modules(conf, become, errors);
 	if (o->mode == MODE_TEST)
 		listen_check(conf, errors);
 }
 
-/* In a process of its own again, for the modules are loaded. */
-static _Noreturn void
-list_routes(const struct conf *conf, const struct privilege *become)
+/* What it says it does, or "". */
+static const char *
+handler_help(const struct module_registry *modules, const char *name)
 {
 	const struct brood_handler *handler;
+	struct why why;
+
+	handler = module_find(modules, name, &why);
+	return handler != NULL && handler->help != NULL ? handler->help : "";
+}
+
+/* `what` begins the line; an empty handler is none. */
+static void
+list_one(const struct module_registry *modules, const char *what,
+    const char *name, const char *handler)
+{
+	const char *said = handler_help(modules, handler);
+
+	printf("%s %s: %s%s%s\n", what, name,
+	    handler[0] != '\0' ? handler : "no handler",
+	    said[0] != '\0' ? ", " : "", said);
+}
+
+static void
+list_all(const struct conf *conf, const struct module_registry *modules)
+{
+	for (size_t i = 0; i < conf->module.n; i++)
+		printf("module %s: %s\n", conf->module.v[i].name,
+		    conf->module.v[i].path);
+	for (size_t i = 0; i < conf->route.n; i++) {
+		const struct conf_route *route = &conf->route.v[i];
+		char *name = mem_printf("%s %s", route->method, route->path);
+
+		list_one(modules, "route", name, route->handler);
+		free(name);
+	}
+	for (size_t i = 0; i < conf->queue.n; i++)
+		list_one(modules, "queue", conf->queue.v[i].name,
+		    conf->queue.v[i].handler);
+	for (size_t i = 0; i < conf->schedule.n; i++)
+		list_one(modules, "schedule", conf->schedule.v[i].name,
+		    conf->schedule.v[i].handler);
+	for (size_t i = 0; i < conf->background.n; i++)
+		list_one(modules, "background", conf->background.v[i].name,
+		    conf->background.v[i].handler);
+}
+
+/* In a process of its own again, for the modules are loaded. */
+static _Noreturn void
+list_handlers(const struct conf *conf, const struct privilege *become)
+{
 	struct module_registry *modules;
 	struct why why;
 
 	if (privilege_drop(become, &why) < 0 ||
 	    (modules = module_load_all(conf, NULL, &why)) == NULL)
 		_exit(fail(EXIT_CONFIG, "%s", why.text));
-	for (size_t i = 0; i < conf->module.n; i++)
-		printf("module %s: %s\n", conf->module.v[i].name,
-		    conf->module.v[i].path);
-	for (size_t i = 0; i < conf->route.n; i++) {
-		const struct conf_route *route = &conf->route.v[i];
-
-		handler = module_find(modules, route->handler, &why);
-		printf("route %s %s: %s%s%s\n", route->method, route->path,
-		    route->handler,
-		    handler != NULL && handler->help != NULL ? ", " : "",
-		    handler != NULL && handler->help != NULL ? handler->help :
-							       "");
-	}
+	list_all(conf, modules);
 	finish_output();
 	module_stop_all(modules);
 	_exit(EXIT_SUCCESS);
@@ -310,9 +346,9 @@ print_test(const struct conf *conf, const struct options *o,
 	if (o->verbose) {
 		pid = fork();
 		if (pid == 0)
-			list_routes(conf, become);
+			list_handlers(conf, become);
 		if (pid < 0 || waitpid(pid, &status, 0) < 0 || status != 0)
-			return fail(EXIT_FAILURE, "cannot list the routes");
+			return fail(EXIT_FAILURE, "cannot list the handlers");
 	}
 	printf("%s: ok\n", conf->file);
 	return finish_output();
@@ -349,11 +385,12 @@ setup_process(void)
 }
 
 static int
-make_folders(const struct conf *conf, const struct options *o)
+make_folders(const struct conf *conf, const struct options *o,
+    const struct privilege *become)
 {
 	struct conf_errors errors = { 0 };
 
-	check_make_folders(conf, &errors);
+	check_make_folders(conf, become, &errors);
 	return print_errors(o, &errors);
 }
 
@@ -414,7 +451,7 @@ main(int argc, char **argv)
 	} else if (status == 0 && o.mode == MODE_TEST)
 		status = print_test(conf, &o, &options.become);
 	else if (status == 0)
-		status = make_folders(conf, &o);
+		status = make_folders(conf, &o, &options.become);
 	options.daemon = o.daemon;
 	options.ready_fd = o.ready_fd;
 	if (status == 0 && o.mode == MODE_RUN)

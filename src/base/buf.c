@@ -92,6 +92,18 @@ buf_append(struct buf *buf, const void *bytes, size_t len)
 	return 0;
 }
 
+char *
+buf_extend(struct buf *buf, size_t len)
+{
+	char *at;
+
+	if (buf_reserve(buf, len) == -1)
+		return NULL;
+	at = buf->data + buf->len;
+	buf_set_len(buf, buf->len + len);
+	return at;
+}
+
 int
 buf_printf(struct buf *buf, const char *format, ...)
 {

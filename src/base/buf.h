@@ -24,6 +24,9 @@ void buf_release(struct buf *buf);
 void buf_clear(struct buf *buf);	/* keeps the memory */
 
 int buf_append(struct buf *buf, const void *bytes, size_t len);
+/* Appends `len` bytes for the caller to fill in: where they are until the next
+ * append. NULL with errno as buf_append()'s -1. */
+char *buf_extend(struct buf *buf, size_t len);
 int buf_printf(struct buf *buf, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -29,7 +29,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 
-#define LOOP_DIRECTIONS (LOOP_READ | LOOP_WRITE)
+#define LOOP_DIRECTIONS (LOOP_READ | LOOP_WRITE | LOOP_HANGUP)
 #define LOOP_SIGNAL_BATCH 16
 
 /* ---- the heap: heap[i] is due no later than heap[2i+1] and heap[2i+2] */
@@ -166,6 +166,7 @@ loop_epoll_set(struct loop *loop, int op, struct loop_io *io, unsigned want)
 
 	ev.events = (want & LOOP_READ ? EPOLLIN : 0u) |
 	    (want & LOOP_WRITE ? EPOLLOUT : 0u) |
+	    (want & LOOP_HANGUP ? EPOLLRDHUP : 0u) |
 	    (want & LOOP_EXCLUSIVE ? EPOLLEXCLUSIVE : 0u);
 	return epoll_ctl(loop->epoll_fd, op, io->fd, &ev);
 }
@@ -238,7 +239,8 @@ loop_dispatch(struct loop *loop)
 			continue;
 		got = loop->batch[i].events;
 		events = (got & EPOLLIN ? LOOP_READ : 0u) |
-		    (got & EPOLLOUT ? LOOP_WRITE : 0u);
+		    (got & EPOLLOUT ? LOOP_WRITE : 0u) |
+		    (got & EPOLLRDHUP ? LOOP_HANGUP : 0u);
 		if (got & (EPOLLERR | EPOLLHUP))
 			events = LOOP_DIRECTIONS;
 		/* An earlier callback of this round may have paused it. */
@@ -383,11 +385,15 @@ loop_wait(struct loop *loop, int64_t timeout_ns)
 {
 	struct timespec ts = { .tv_sec = (time_t)(timeout_ns / NS_PER_S),
 		.tv_nsec = (long)(timeout_ns % NS_PER_S) };
-	int n;
+	static bool no_pwait2; /* a kernel before 5.11, valgrind */
+	int n = -1;
 
-	n = epoll_pwait2(loop->epoll_fd, loop->batch, LOOP_BATCH,
-	    timeout_ns < 0 ? NULL : &ts, NULL);
-	if (n == -1 && errno == ENOSYS) /* a kernel before 5.11, valgrind */
+	if (!no_pwait2) {
+		n = epoll_pwait2(loop->epoll_fd, loop->batch, LOOP_BATCH,
+		    timeout_ns < 0 ? NULL : &ts, NULL);
+		no_pwait2 = n == -1 && errno == ENOSYS;
+	}
+	if (no_pwait2)
 		n = epoll_wait(loop->epoll_fd, loop->batch, LOOP_BATCH,
 		    loop_timeout_ms(timeout_ns));
 	if (n == -1 && errno == EINTR)

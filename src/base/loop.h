@@ -27,14 +27,17 @@ enum loop_want {
 	LOOP_READ = 1,
 	LOOP_WRITE = 2,
 	LOOP_EXCLUSIVE = 4,	/* wake one waiter of many (EPOLLEXCLUSIVE) */
+	LOOP_HANGUP = 8,	/* the peer sends no more (EPOLLRDHUP); not
+				   with LOOP_EXCLUSIVE */
 };
 
 struct loop;
 struct loop_io;
 struct loop_timer;
 
-/* `events` has LOOP_READ and LOOP_WRITE; a hang-up or an error shows as both
- * of those that were wanted, so that the next read or write reports it. */
+/* `events` has LOOP_READ, LOOP_WRITE, LOOP_HANGUP; an error or a hang-up of
+ * both ways shows as all that was wanted, so that the next read or write
+ * reports it. */
 typedef void loop_io_fn(void *ctx, unsigned events);
 typedef void loop_timer_fn(void *ctx);
 typedef void loop_signal_fn(void *ctx, const siginfo_t *info);

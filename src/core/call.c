@@ -27,6 +27,7 @@
 #include "base/mem.h"
 #include "core/call_impl.h"
 #include "core/child.h"
+#include "core/uid.h"
 
 char call_type_json[] = "application/json";
 
@@ -73,6 +74,10 @@ call_result_release(struct call_result *result)
 {
 	call_drop_reply(result);
 	call_drop_headers(result);
+	buf_release(&result->effects);
+	result->effects_n = 0;
+	call_unlock_all(result->locks);
+	result->locks = NULL;
 }
 
 /* The answer where the handler gave none. */
@@ -96,6 +101,28 @@ call_fail(struct call_result *result)
 	    "the handler made a mistake; the log has more");
 }
 
+/* True when the handler gave up because it had to. */
+static bool
+call_conclude_stopped(struct brood_call *call)
+{
+	struct child *child = call->child;
+	bool cancelled = board_is_cancelled(child->board, child->spec.slot,
+	    call->result->uid);
+
+	if (!cancelled && !brood_cancelled(call))
+		return false;
+	if (cancelled)
+		call_problem(call->result, BROOD_RETRY, 409,
+		    "the call was cancelled");
+	else if (call->deadline_ns == CLOCK_NEVER)
+		call_problem(call->result, BROOD_RETRY, 503,
+		    "the process is to stop");
+	else
+		call_problem(call->result, BROOD_RETRY, 504,
+		    "the handler did not finish in time");
+	return true;
+}
+
 /* Nothing was said: the outcome is all there is. */
 static void
 call_conclude_silent(struct brood_call *call, enum brood_outcome outcome)
@@ -107,12 +134,8 @@ call_conclude_silent(struct brood_call *call, enum brood_outcome outcome)
 		call_problem(result, outcome, 204, NULL);
 		return;
 	case BROOD_RETRY:
-		/* Gave up because nobody waits: that is an overrun. */
-		if (brood_cancelled(call)) {
-			call_problem(result, outcome, 504,
-			    "the handler did not finish in time");
+		if (call_conclude_stopped(call))
 			return;
-		}
 		result->retry_after_ns = call->request->retry_after_ns;
 		call_problem(result, outcome, 503,
 		    "this cannot be done now; try again later");
@@ -212,8 +235,13 @@ call_show(struct child *child, const struct brood_call *call)
 	struct slot_call shown = {
 		.started_ns = call->started_ns,
 		.deadline_ns = call->deadline_ns,
+		.uid = call->result->uid,
+		.attempt = call->attempt,
 		.door = (int)request->door,
 	};
+
+	if (call->deadline_ns == CLOCK_NEVER)
+		shown.deadline_ns = 0;
 
 	mem_copy_string(shown.id, sizeof(shown.id), request->id);
 	mem_copy_string(shown.method, sizeof(shown.method), request->method);
@@ -224,6 +252,21 @@ call_show(struct child *child, const struct brood_call *call)
 	return slot_call_begin(child->board, child->slot, &shown);
 }
 
+/* What the call was going to send leaves with its success or not at all; so do
+ * the locks, as whoever has them next is to see it done. */
+static void
+call_settle(struct call_result *result)
+{
+	if (result->outcome != BROOD_DONE || result->status >= 400) {
+		buf_release(&result->effects);
+		result->effects_n = 0;
+	}
+	if (result->effects_n == 0) {
+		call_unlock_all(result->locks);
+		result->locks = NULL;
+	}
+}
+
 void
 call_run(struct child *child, const struct call_request *request,
     struct call_result *result)
@@ -231,11 +274,14 @@ call_run(struct child *child, const struct call_request *request,
 	struct brood_call call = {
 		.request = request,
 		.result = result,
+		.child = child,
 		.slot = child->slot,
+		.attempt = request->attempt > 0 ? request->attempt : 1,
 	};
 	bool spare = call_was_spare(child);
 
 	memset(result, 0, sizeof(*result));
+	result->uid = request->uid != 0 ? request->uid : uid_make();
 	call.started_ns = clock_now_ns();
 	if (__builtin_add_overflow(call.started_ns, request->timeout_ns,
 		&call.deadline_ns))
@@ -253,6 +299,9 @@ call_run(struct child *child, const struct call_request *request,
 	log_request(NULL);
 	json_decref(call.json);
 	free(call.json_problem);
+	call_end_wait(&call);
+	call_forget(&call.notes);
+	call_settle(result);
 	result->took_ns = clock_now_ns() - call.started_ns;
 	slot_call_end(child->slot, result->status >= 500, result->took_ns);
 	if (spare)

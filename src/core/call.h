@@ -10,17 +10,27 @@
 #ifndef CORE_CALL_H
 #define CORE_CALL_H
 
+#include "base/buf.h"
 #include "brood.h"
 #include "core/scoreboard.h"
 
+struct call_locks;
 struct child;
 
 /* What a door can be asked for by name. */
-enum call_lookup { CALL_PARAM, CALL_QUERY, CALL_HEADER, CALL_COOKIE };
+enum call_lookup {
+	CALL_PARAM,
+	CALL_QUERY,
+	CALL_HEADER,
+	CALL_COOKIE,
+	CALL_PROPERTY,
+};
 
 /* All pointers are borrowed and must outlive call_run(). */
 struct call_request {
 	enum call_door door;
+	uint64_t uid;			/* of the call, see uid.h; 0: made */
+	unsigned attempt, max_attempts;	/* 0 counts as 1 */
 	const char *handler_name;	/* "cruncher.upload" */
 	const struct brood_handler *handler;
 	const char *method, *path, *peer;
@@ -63,13 +73,31 @@ struct call_result {
 	size_t headers;
 	/* the overrun answer has gone out already: just close */
 	bool answered;
+	/*
+	 * What leaves with the success of call `uid`, parts as COMMIT has them;
+	 * empty unless the outcome is BROOD_DONE with a status below 400.
+	 */
+	uint64_t uid;
+	struct buf effects;
+	size_t effects_n;
+	/* given back by call_result_release(), so not before the effects have
+	 * left; NULL for none */
+	struct call_locks *locks;
 	int64_t took_ns;
 };
 
-/* Runs the handler; never fails. Counts and times it in the child's slot. */
+/* Runs the handler; never fails. Counts and times it in the child's slot. The
+ * door sees to it that the effects are committed before it tells of success. */
 void call_run(struct child *child, const struct call_request *request,
     struct call_result *result);
 void call_result_release(struct call_result *result);
+
+/*
+ * A body as JSON: a new reference, or NULL with a sentence for the client in
+ * *problem, which the caller frees.
+ */
+json_t *call_parse_json(const char *body, size_t len, int max_depth,
+    char **problem);
 
 /*
  * A request id: `wanted` if it is 1 to 64 of [A-Za-z0-9._~:+/=@-], else a new

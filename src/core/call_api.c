@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * call_api - what brood.h offers on a call: the input, the reply, the log.
+ * call_api - what brood.h offers on a call: the input, the reply, the log. See
+ * call_data.c and the files beside it for what needs the hub.
  *
  * Called by modules only, from inside a handler (brood_log() from start() and
  * stop() as well). Modules are trusted not to corrupt memory but not to be
@@ -79,6 +80,28 @@ brood_call_cookie(struct brood_call *call, const char *name)
 }
 
 const char *
+brood_call_property(struct brood_call *call, const char *name)
+{
+	return call_lookup(call, CALL_PROPERTY, name);
+}
+
+enum brood_door
+brood_call_door(struct brood_call *call)
+{
+	return (enum brood_door)call->request->door;
+}
+
+unsigned
+brood_call_attempt(struct brood_call *call, unsigned *max)
+{
+	unsigned most = call->request->max_attempts;
+
+	if (max != NULL)
+		*max = most > call->attempt ? most : call->attempt;
+	return call->attempt;
+}
+
+const char *
 brood_call_method(struct brood_call *call)
 {
 	return call->request->method;
@@ -118,17 +141,6 @@ double
 brood_call_remaining(struct brood_call *call)
 {
 	return clock_to_seconds(call->deadline_ns - clock_now_ns());
-}
-
-bool
-brood_cancelled(struct brood_call *call)
-{
-	int64_t cancel = atomic_load_explicit(&call->slot->cancel,
-	    memory_order_relaxed);
-
-	/* an order that came late was for the call before */
-	return cancel == call->started_ns ||
-	    clock_now_ns() >= call->deadline_ns;
 }
 
 /* True for the first decision of a call; a later one is a mistake. */

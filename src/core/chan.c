@@ -22,24 +22,24 @@ struct chan_packet {
 
 static const struct {
 	const char *name;
-	enum msg_from from;
-	enum msg_carries carries;
-} msg_row[MSG_COUNT] = {
-#define MSG(id, name, from, carries) [MSG_##id] = { name, from, carries },
-#include "core/msg.def"
-#undef MSG
+	enum chan_from from;
+	enum chan_carries carries;
+} chan_row[CHAN_COUNT] = {
+#define CHAN(id, name, from, carries) [CHAN_##id] = { name, from, carries },
+#include "core/chan.def"
+#undef CHAN
 };
 
 const char *
-msg_name(enum msg_id id)
+chan_name(enum chan_id id)
 {
-	if (id <= MSG_NONE || id >= MSG_COUNT)
+	if (id <= CHAN_NONE || id >= CHAN_COUNT)
 		return "?";
-	return msg_row[id].name;
+	return chan_row[id].name;
 }
 
 int
-chan_send(int sock, enum msg_id id, int fd)
+chan_send(int sock, enum chan_id id, int fd)
 {
 	struct chan_packet packet = { CHAN_MAGIC, id };
 
@@ -47,7 +47,7 @@ chan_send(int sock, enum msg_id id, int fd)
 }
 
 int
-chan_recv(int sock, enum msg_from from, enum msg_id *id, int *fd)
+chan_recv(int sock, enum chan_from from, enum chan_id *id, int *fd)
 {
 	struct chan_packet packet;
 
@@ -60,9 +60,9 @@ chan_recv(int sock, enum msg_from from, enum msg_id *id, int *fd)
 		return -1;
 	}
 	if ((size_t)n != sizeof packet || packet.magic != CHAN_MAGIC ||
-	    packet.id <= MSG_NONE || packet.id >= MSG_COUNT ||
-	    msg_row[packet.id].from != from ||
-	    (msg_row[packet.id].carries == MSG_FD) != (*fd >= 0)) {
+	    packet.id <= CHAN_NONE || packet.id >= CHAN_COUNT ||
+	    chan_row[packet.id].from != from ||
+	    (chan_row[packet.id].carries == CHAN_FD) != (*fd >= 0)) {
 		fd_close(fd);
 		errno = EPROTO;
 		return -1;

@@ -39,11 +39,18 @@ void check_collect(const char *text, size_t len, int wait_status,
 void check_wait(struct check *check, int64_t timeout_ns,
     struct conf_errors *errors);
 
-/* run_dir, state_dir, log and pid file folders: exist or can be made, and can
- * be written to. Adds an error for each that cannot. */
-void check_folders(const struct conf *conf, struct conf_errors *errors);
+/*
+ * run_dir, state_dir, log and pid file folders: exist or can be made, and can
+ * be written to; state_dir and the store's folder by whom children become
+ * (NULL: by us). Adds an error for each that cannot.
+ */
+void check_folders(const struct conf *conf, const struct privilege *become,
+    struct conf_errors *errors);
 
-/* Makes those that are missing. Adds an error for each that cannot be made. */
-void check_make_folders(const struct conf *conf, struct conf_errors *errors);
+/* Makes those that are missing, and gives those of the hub to whom children
+ * become, an empty state_dir that is root's included. Adds an error for each
+ * that cannot be made. */
+void check_make_folders(const struct conf *conf,
+    const struct privilege *become, struct conf_errors *errors);
 
 #endif

@@ -24,6 +24,7 @@
 #include "base/title.h"
 #include "base/why.h"
 #include "core/chan.h"
+#include "core/uid.h"
 
 void
 child_fail(struct child *child, int exit_status, const char *format, ...)
@@ -41,19 +42,19 @@ child_fail(struct child *child, int exit_status, const char *format, ...)
 }
 
 static void
-child_send(struct child *child, enum msg_id id)
+child_send(struct child *child, enum chan_id id)
 {
 	/* a full channel holds the same news already; a dead one is seen by
 	 * the reader */
 	if (chan_send(child->spec.chan_fd, id, -1) < 0 && errno != EAGAIN)
-		log_debug("cannot tell the master %s: %s", msg_name(id),
+		log_debug("cannot tell the master %s: %s", chan_name(id),
 		    strerror(errno));
 }
 
 void
 child_ring(struct child *child)
 {
-	child_send(child, MSG_LOOK);
+	child_send(child, CHAN_LOOK);
 }
 
 void
@@ -70,7 +71,7 @@ child_retire(struct child *child)
 	if (child->retiring || child->draining)
 		return;
 	child->retiring = true;
-	child_send(child, MSG_RETIRE);
+	child_send(child, CHAN_RETIRE);
 }
 
 void
@@ -91,8 +92,7 @@ child_drain(struct child *child)
 	/* no longer one of those whose room counts */
 	board_set_full(child->board, child->spec.role_id, child->spec.slot,
 	    false);
-	title_set("%s: %s draining", child->conf->service.name,
-	    role_info[child->spec.role_id].name);
+	title_set("%s: %s draining", child->conf->service.name, child->name);
 	child->spec.role->drain(child);
 }
 
@@ -140,20 +140,24 @@ child_on_lifetime(void *ctx)
 }
 
 static void
-child_on_message(struct child *child, enum msg_id id, int fd)
+child_on_message(struct child *child, enum chan_id id, int fd)
 {
 	switch (id) {
-	case MSG_DRAIN:
+	case CHAN_DRAIN:
 		child_drain(child);
 		break;
-	case MSG_LOG:
+	case CHAN_LOG:
 		log_adopt_fd(fd);
 		break;
-	case MSG_CONTROL:
+	case CHAN_CONTROL:
 		if (child->spec.role->control)
 			child->spec.role->control(child, fd);
 		else
 			fd_close(&fd);
+		break;
+	case CHAN_DEATH:
+		if (child->spec.role->death)
+			child->spec.role->death(child);
 		break;
 	default:
 		break; /* chan_recv lets nothing else through */
@@ -164,12 +168,12 @@ static void
 child_on_chan(void *ctx, unsigned events)
 {
 	struct child *child = ctx;
-	enum msg_id id;
+	enum chan_id id;
 	int fd;
 
 	(void)events;
 	for (;;) {
-		int n = chan_recv(child->spec.chan_fd, MSG_MASTER, &id, &fd);
+		int n = chan_recv(child->spec.chan_fd, CHAN_MASTER, &id, &fd);
 		if (n > 0) {
 			child_on_message(child, id, fd);
 			continue;
@@ -189,10 +193,38 @@ child_on_chan(void *ctx, unsigned events)
 	}
 }
 
+bool
+child_poll_orders(struct child *child)
+{
+	sigset_t pending;
+
+	if (child->chan.fd >= 0)
+		child_on_chan(child, LOOP_READ);
+	/* blocked for the loop's signalfd, which nobody reads meanwhile */
+	if (sigpending(&pending) == 0 && sigismember(&pending, SIGTERM) == 1)
+		child_drain(child);
+	return child->draining;
+}
+
+const char *
+child_name(enum role_id role, const struct conf *conf, int entry,
+    char buf[CHILD_NAME_SIZE])
+{
+	const char *name = role_info[role].name;
+
+	if (role_info[role].kind == ROLE_EACH && entry >= 0 &&
+	    (size_t)entry < conf->background.n)
+		snprintf(buf, CHILD_NAME_SIZE, "%s:%s", name,
+		    conf->background.v[entry].name);
+	else
+		mem_copy_string(buf, CHILD_NAME_SIZE, name);
+	return buf;
+}
+
 static void
 child_close_inherited(const struct child_spec *spec)
 {
-	int keep[2 + 64];
+	int keep[3 + 64];
 	size_t n = 0;
 
 	keep[n++] = spec->chan_fd;
@@ -200,6 +232,8 @@ child_close_inherited(const struct child_spec *spec)
 	if (role_info[spec->role_id].needs & ROLE_LISTEN)
 		for (size_t i = 0; i < spec->listeners; i++)
 			keep[n++] = spec->listener[i].fd;
+	if ((role_info[spec->role_id].needs & ROLE_SERVE) && spec->hub_fd >= 0)
+		keep[n++] = spec->hub_fd;
 	fd_close_all_but(keep, n);
 }
 
@@ -247,6 +281,31 @@ child_become(struct child *child)
 		    "cannot protect the scoreboard: %s", strerror(errno));
 }
 
+/* What bounds the life of a pool's child; the others have one without end. */
+static void
+child_set_limits(struct child *child)
+{
+	const struct conf *conf = child->conf;
+	int requests = 0;
+	int64_t lifetime_ns = 0;
+
+	if (child->spec.role_id == ROLE_REST) {
+		requests = conf->rest.max_requests;
+		lifetime_ns = conf->rest.max_lifetime;
+	} else if (child->spec.role_id == ROLE_TASK) {
+		requests = conf->tasks.max_requests;
+		lifetime_ns = conf->tasks.max_lifetime;
+	}
+	child->requests_left = UINT64_MAX;
+	if (requests > 0)
+		child->requests_left = (uint64_t)child_jitter(requests);
+	if (child->requests_left == 0)
+		child->requests_left = 1;
+	if (lifetime_ns > 0)
+		loop_timer_set(&child->loop, &child->lifetime,
+		    clock_now_ns() + child_jitter(lifetime_ns));
+}
+
 static void
 child_start_loop(struct child *child)
 {
@@ -263,16 +322,7 @@ child_start_loop(struct child *child)
 	child_on_heartbeat(child);
 
 	srand48((long)(clock_now_ns() ^ ((int64_t)getpid() << 20)));
-	child->requests_left = UINT64_MAX;
-	if (child->conf->rest.max_requests > 0)
-		child->requests_left = (uint64_t)child_jitter(
-		    child->conf->rest.max_requests);
-	if (child->requests_left == 0)
-		child->requests_left = 1;
-	if (child->conf->rest.max_lifetime > 0)
-		loop_timer_set(&child->loop, &child->lifetime,
-		    clock_now_ns() +
-			child_jitter(child->conf->rest.max_lifetime));
+	child_set_limits(child);
 }
 
 void
@@ -286,11 +336,16 @@ child_run(const struct child_spec *spec)
 	child->conf = spec->conf;
 	child->board = &child->spec.board;
 	child->slot = &child->board->slot[spec->slot];
+	/* the hub knows its clients by it */
+	child->slot->pid = getpid();
+	child_name(spec->role_id, spec->conf, spec->entry, child->name);
 
 	child_close_inherited(spec);
 	child_reset_signals();
-	title_set("%s: %s", child->conf->service.name, info->name);
-	log_identity(info->name, (int)spec->slot, spec->generation);
+	uid_init(spec->slot);
+	uid_follow(&child->slot->uid_time);
+	title_set("%s: %s", child->conf->service.name, child->name);
+	log_identity(child->name, (int)spec->slot, spec->generation);
 	/* a new generation is forked before the master takes to its config */
 	log_set_format((enum log_format)child->conf->log.format);
 	child_become(child);
@@ -304,7 +359,7 @@ child_run(const struct child_spec *spec)
 	if (spec->role->init(child, &why) < 0)
 		child_fail(child, CHILD_EXIT_CONFIG, "%s", why.text);
 	child_set_spare(child, true);
-	child_send(child, MSG_READY);
+	child_send(child, CHAN_READY);
 	log_debug("ready");
 
 	if (loop_run(&child->loop) < 0)

@@ -7,8 +7,10 @@
  * signal, loop, channel, scoreboard, modules, role init, "ready", the loop;
  * then drain, role fini, modules stop, exit.
  *
- * Exit status: 0 it was asked to; 78 (EX_CONFIG) respawning cannot help;
- * 70 (EX_SOFTWARE) a handler called exit(); anything else or a signal: a crash.
+ * Exit status: 0 it was asked to, or a background handler is done; 75
+ * (EX_TEMPFAIL) a background handler failed; 78 (EX_CONFIG) respawning cannot
+ * help; 70 (EX_SOFTWARE) a handler called exit(); anything else or a signal: a
+ * crash.
  */
 #ifndef CORE_CHILD_H
 #define CORE_CHILD_H
@@ -45,7 +47,13 @@ struct child_spec {
 	struct privilege become;
 	const struct listener *listener;
 	size_t listeners;
+	int hub_fd;			/* the hub's listening socket; others
+					   close it */
+	int entry;			/* of a ROLE_EACH: its index in the
+					   config's list; -1 */
 };
+
+#define CHILD_NAME_SIZE 80
 
 struct child {
 	struct child_spec spec;
@@ -54,9 +62,11 @@ struct child {
 	struct board *board;		/* &spec.board */
 	struct slot *slot;
 	struct module_registry *modules;
+	struct hub_client *hub;		/* ROLE_CLIENT, by its init */
 	bool draining;
 	bool retiring;			/* has asked to be replaced */
 	void *role_data;
+	char name[CHILD_NAME_SIZE];
 	/* child.c's own */
 	struct loop_io chan;
 	struct loop_timer heartbeat;
@@ -74,6 +84,17 @@ void child_drained(struct child *child);
 /* By a role, whenever it gains or loses room for connections. call_run() does
  * it around a call by itself. */
 void child_set_spare(struct child *child, bool spare);
+
+/*
+ * Takes what the control channel holds and a TERM that waits, without blocking;
+ * true when the child is to drain. For a handler that does not return to the
+ * loop for long.
+ */
+bool child_poll_orders(struct child *child);
+
+/* "rest", "background:watcher"; returns buf. */
+const char *child_name(enum role_id role, const struct conf *conf, int entry,
+    char buf[CHILD_NAME_SIZE]);
 
 /* Rings the master (LOOK). */
 void child_ring(struct child *child);
@@ -109,6 +130,7 @@ bool child_guard_end(void);
 #define CHILD_SIGNAL_ORPHAN (SIGRTMIN + 2)
 
 /* Exit statuses, of sysexits(3). */
+#define CHILD_EXIT_FAILED 75	/* a background handler asks for another go */
 #define CHILD_EXIT_SOFTWARE 70	/* a handler called exit() */
 #define CHILD_EXIT_CONFIG 78	/* respawning cannot help */
 

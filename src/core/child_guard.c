@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,6 +37,7 @@ static struct {
 	volatile sig_atomic_t active;
 	volatile sig_atomic_t answered;
 	timer_t orphan_timer;
+	bool dies_at_once;
 	const void *program; /* where broodd itself is loaded */
 } guard = { .fd = -1 };
 
@@ -198,6 +200,8 @@ child_guard_init(struct slot *slot)
 		NULL) < 0)
 		return -1;
 	guard.slot = slot;
+	guard.dies_at_once = slot->role == ROLE_TASK ||
+	    slot->role == ROLE_BACKGROUND;
 
 	/* the first call loads libgcc_s, which is no work for a handler */
 	void *frame[1];
@@ -235,11 +239,18 @@ child_guard_begin(int fd, const char *crash_text, const char *overrun_text)
 	guard.overrun_text = overrun_text;
 	guard.answered = 0;
 	guard.active = 1;
+	/* A handler may block every signal, and run for long: beyond its family
+	 * it must not. In a REST worker, where a client waits for it and it is
+	 * bound to be short, it is given the time to end. */
+	if (guard.dies_at_once)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
 bool
 child_guard_end(void)
 {
+	if (guard.dies_at_once)
+		prctl(PR_SET_PDEATHSIG, CHILD_SIGNAL_ORPHAN);
 	guard.active = 0;
 	guard.fd = -1;
 	return guard.answered != 0;

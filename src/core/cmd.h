@@ -12,7 +12,7 @@ enum cmd_id {
 	CMD_COUNT
 };
 
-enum cmd_where { CMD_LOCAL, CMD_MASTER, CMD_WORKER };
+enum cmd_where { CMD_LOCAL, CMD_MASTER, CMD_HUB };
 
 struct cmd_info {
 	const char *name;

@@ -48,6 +48,17 @@ strings_release(struct conf_strings *strings)
 	memset(strings, 0, sizeof(*strings));
 }
 
+static void
+binds_release(struct conf_binds *binds)
+{
+	for (size_t i = 0; i < binds->n; i++) {
+		free(binds->v[i].exchange);
+		free(binds->v[i].key);
+	}
+	free(binds->v);
+	memset(binds, 0, sizeof(*binds));
+}
+
 static json_t *
 default_value(const struct conf_row *row)
 {
@@ -74,8 +85,9 @@ conf_value_default(const struct conf_row *row, void *member)
 	json_t *value;
 	struct why why;
 
-	if (row->def == NULL)
-		return; /* must be given; until then the memory is zeroed */
+	/* must be given; until then, and without bindings, it is zeroed */
+	if (row->def == NULL || row->type == CONF_BINDS)
+		return;
 	value = default_value(row);
 	if (conf_value_set(row, value, "", member, &why) < 0)
 		assert(!"a default in conf.def breaks its own row");
@@ -88,6 +100,9 @@ conf_value_release(const struct conf_row *row, void *member)
 	switch (row->type) {
 	case CONF_STRINGS:
 		strings_release(member);
+		break;
+	case CONF_BINDS:
+		binds_release(member);
 		break;
 	case CONF_SETTINGS:
 		json_decref(*(json_t **)member);
@@ -114,6 +129,30 @@ strings_copy(const struct conf_strings *from, struct conf_strings *to)
 		to->v[to->n] = mem_strdup(from->v[to->n]);
 }
 
+static void
+binds_copy(const struct conf_binds *from, struct conf_binds *to)
+{
+	to->v = mem_array(from->n + 1, sizeof(*to->v));
+	for (to->n = 0; to->n < from->n; to->n++) {
+		const struct conf_bind *bind = &from->v[to->n];
+
+		to->v[to->n].exchange = mem_strdup(bind->exchange);
+		to->v[to->n].key = mem_strdup(bind->key);
+	}
+}
+
+static bool
+binds_equal(const struct conf_binds *a, const struct conf_binds *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (strcmp(a->v[i].exchange, b->v[i].exchange) != 0 ||
+		    strcmp(a->v[i].key, b->v[i].key) != 0)
+			return false;
+	return true;
+}
+
 void
 conf_value_copy(const struct conf_row *row, const void *from, void *to)
 {
@@ -133,6 +172,9 @@ conf_value_copy(const struct conf_row *row, const void *from, void *to)
 		break;
 	case CONF_STRINGS:
 		strings_copy(from, to);
+		break;
+	case CONF_BINDS:
+		binds_copy(from, to);
 		break;
 	case CONF_SETTINGS:
 		*(json_t **)to = json_incref(*(json_t *const *)from);
@@ -168,6 +210,8 @@ conf_value_equal(const struct conf_row *row, const void *a, const void *b)
 		return *(const bool *)a == *(const bool *)b;
 	case CONF_STRINGS:
 		return strings_equal(a, b);
+	case CONF_BINDS:
+		return binds_equal(a, b);
 	case CONF_SETTINGS:
 		return json_equal(*(json_t *const *)a, *(json_t *const *)b);
 	default:
@@ -314,30 +358,57 @@ conf_compare(const struct conf *old, struct conf *new,
 		if (!conf_section[s].list)
 			section_compare(&conf_section[s], old, new, ignored);
 	/* the one check that an old value can make untrue */
-	if (new->rest_workers.max > new->service.max_children / 2)
+	if (conf_children_max(new) > new->service.max_children)
 		conf_errors_add(ignored,
-		    "'rest.workers.max' is %d, more than half of the "
-		    "'service.max_children' that stays, which is %d; a reload "
-		    "of a full pool may not find room",
-		    new->rest_workers.max, new->service.max_children);
+		    "%d children may live side by side during a reload, more "
+		    "than the 'service.max_children' that stays, which is %d; "
+		    "a reload of full pools may not find room",
+		    conf_children_max(new), new->service.max_children);
+}
+
+int
+conf_children_max(const struct conf *conf)
+{
+	return 2 *
+	    (conf->rest_workers.max + conf->task_workers.max +
+		(int)conf->background.n) +
+	    1;
+}
+
+/* The path that was given, or `name` in `folder`. */
+static const char *
+path_or(const char *path, const char *folder, const char *name,
+    char buf[CONF_PATH_SIZE])
+{
+	if (path[0] != '\0')
+		return mem_copy_string(buf, CONF_PATH_SIZE, path);
+	snprintf(buf, CONF_PATH_SIZE, "%s/%s", folder, name);
+	return buf;
 }
 
 const char *
 conf_pid_file(const struct conf *conf, char buf[CONF_PATH_SIZE])
 {
-	if (conf->service.pid_file[0] != '\0')
-		return mem_copy_string(buf, CONF_PATH_SIZE,
-		    conf->service.pid_file);
-	snprintf(buf, CONF_PATH_SIZE, "%s/broodd.pid", conf->service.run_dir);
-	return buf;
+	return path_or(conf->service.pid_file, conf->service.run_dir,
+	    "broodd.pid", buf);
 }
 
 const char *
 conf_control_socket(const struct conf *conf, char buf[CONF_PATH_SIZE])
 {
-	if (conf->control.socket[0] != '\0')
-		return mem_copy_string(buf, CONF_PATH_SIZE,
-		    conf->control.socket);
-	snprintf(buf, CONF_PATH_SIZE, "%s/control.sock", conf->service.run_dir);
-	return buf;
+	return path_or(conf->control.socket, conf->service.run_dir,
+	    "control.sock", buf);
+}
+
+const char *
+conf_hub_socket(const struct conf *conf, char buf[CONF_PATH_SIZE])
+{
+	return path_or(conf->hub.socket, conf->service.run_dir, "hub.sock",
+	    buf);
+}
+
+const char *
+conf_hub_store(const struct conf *conf, char buf[CONF_PATH_SIZE])
+{
+	return path_or(conf->hub.store, conf->service.state_dir, "hub.db", buf);
 }

@@ -24,10 +24,16 @@ struct conf_strings {
 	size_t n;
 };
 
+/* What binds a queue. */
+struct conf_binds {
+	struct conf_bind { char *exchange, *key; } *v;
+	size_t n;
+};
+
 enum conf_type {
 	CONF_STRING, CONF_PATH, CONF_STRINGS, CONF_INT, CONF_SIZE, CONF_SECONDS,
 	CONF_BOOL, CONF_CHOICE, CONF_NAME, CONF_HANDLER, CONF_MODULE,
-	CONF_SETTINGS,
+	CONF_SETTINGS, CONF_BINDS,
 };
 
 #define CONF_C_STRING char *
@@ -42,6 +48,7 @@ enum conf_type {
 #define CONF_C_HANDLER char *
 #define CONF_C_MODULE char *
 #define CONF_C_SETTINGS json_t *
+#define CONF_C_BINDS struct conf_binds
 
 /* struct conf_service { char *name; … }; and so on. An item of a list says
  * where it stands: `file` is the config file or one that it includes. */
@@ -64,7 +71,12 @@ struct conf {
 	char *tls_certificate, *tls_key;
 };
 
-enum { CONF_MODE_INLINE };
+enum { CONF_MODE_INLINE, CONF_MODE_WAIT, CONF_MODE_JOB };
+enum { CONF_DURABLE_PROCESS, CONF_DURABLE_FULL, CONF_DURABLE_NONE };
+enum { CONF_CATCH_UP_NONE, CONF_CATCH_UP_ONE, CONF_CATCH_UP_ALL };
+enum { CONF_AGAIN_ALWAYS, CONF_AGAIN_ON_FAILURE, CONF_AGAIN_NEVER };
+enum { CONF_EXCHANGE_DIRECT, CONF_EXCHANGE_FANOUT, CONF_EXCHANGE_TOPIC };
+enum { CONF_OVERFLOW_REJECT, CONF_OVERFLOW_DROP_HEAD };
 enum { CONF_INPUT_ANY, CONF_INPUT_JSON };
 
 /* Where errors go, each a line "FILE:LINE: what, and what to do". */
@@ -110,6 +122,11 @@ void conf_compare(const struct conf *old, struct conf *new,
 const char *conf_pid_file(const struct conf *conf, char buf[CONF_PATH_SIZE]);
 const char *conf_control_socket(const struct conf *conf,
     char buf[CONF_PATH_SIZE]);
+const char *conf_hub_socket(const struct conf *conf, char buf[CONF_PATH_SIZE]);
+const char *conf_hub_store(const struct conf *conf, char buf[CONF_PATH_SIZE]);
+
+/* The most children that may live at a time: two generations and the hub. */
+int conf_children_max(const struct conf *conf);
 
 /* The nearest of n names to `word` by edit distance, NULL when none is near. */
 const char *conf_nearest(const char *word, const char *const *names, size_t n);

@@ -24,20 +24,9 @@
 
 #define TLS_FILE_MAX (1U << 20)
 
-struct checking {
-	struct conf *conf;
-	const char *folder;
-	const struct conf_places *places;
-	struct conf_errors *errors;
-	size_t errors_before;
-};
-
-static void fail(const struct checking *c, const void *member,
-    const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-/* At the line of the key that was given; of the file, if it is a default. */
-static void
-fail(const struct checking *c, const void *member, const char *format, ...)
+void
+checking_fail(const struct checking *c, const void *member, const char *format,
+    ...)
 {
 	const struct conf_place *place = NULL;
 	struct why why;
@@ -56,9 +45,8 @@ fail(const struct checking *c, const void *member, const char *format, ...)
 		conf_errors_add(c->errors, "%s: %s", c->conf->file, why.text);
 }
 
-/* The one of the two that somebody wrote is the one to complain at. */
-static const void *
-given(const struct checking *c, const void *a, const void *b)
+const void *
+checking_given(const struct checking *c, const void *a, const void *b)
 {
 	for (size_t i = 0; i < c->places->n; i++)
 		if (c->places->v[i].member == a)
@@ -66,33 +54,62 @@ given(const struct checking *c, const void *a, const void *b)
 	return b;
 }
 
+void
+checking_drop(char **must)
+{
+	free(*must);
+	*must = NULL;
+}
+
+/* What both pools have, under the name of its group. */
+struct pool_keys {
+	const char *group;
+	const int *start, *min_spare, *max_spare, *max;
+};
+
 static void
-check_at_most(const struct checking *c, const char *name, const int *member,
-    const char *limit_name, const int *limit)
+check_at_most(const struct checking *c, const char *group, const char *name,
+    const int *member, const char *limit_name, const int *limit)
 {
 	if (*member > *limit)
-		fail(c, given(c, member, limit),
-		    "'rest.workers.%s' is %d, but must not be more than "
-		    "'rest.workers.%s', which is %d",
-		    name, *member, limit_name, *limit);
+		checking_fail(c, checking_given(c, member, limit),
+		    "'%s.%s' is %d, but must not be more than '%s.%s', which "
+		    "is %d",
+		    group, name, *member, group, limit_name, *limit);
 }
 
 static void
-check_pool(const struct checking *c)
+check_pool(const struct checking *c, const struct pool_keys *pool)
 {
-	const struct conf_rest_workers *w = &c->conf->rest_workers;
-	const int *slots = &c->conf->service.max_children;
+	check_at_most(c, pool->group, "start", pool->start, "max", pool->max);
+	check_at_most(c, pool->group, "min_spare", pool->min_spare, "max",
+	    pool->max);
+	check_at_most(c, pool->group, "min_spare", pool->min_spare, "max_spare",
+	    pool->max_spare);
+}
 
-	check_at_most(c, "start", &w->start, "max", &w->max);
-	check_at_most(c, "min_spare", &w->min_spare, "max", &w->max);
-	check_at_most(c, "min_spare", &w->min_spare, "max_spare",
-	    &w->max_spare);
-	if (*slots / 2 < w->max)
-		fail(c, given(c, slots, &w->max),
-		    "'service.max_children' is %d, but must be at least %d, "
-		    "twice 'rest.workers.max': during a reload the old workers "
-		    "and the new live side by side",
-		    *slots, w->max * 2);
+static void
+check_pools(const struct checking *c)
+{
+	struct conf *conf = c->conf;
+	const struct conf_rest_workers *rest = &conf->rest_workers;
+	const struct conf_task_workers *task = &conf->task_workers;
+	const int *slots = &conf->service.max_children;
+	const int *max = checking_given(c, &task->max, &rest->max);
+
+	check_pool(c,
+	    &(struct pool_keys){ "rest.workers", &rest->start, &rest->min_spare,
+		&rest->max_spare, &rest->max });
+	check_pool(c,
+	    &(struct pool_keys){ "tasks.workers", &task->start,
+		&task->min_spare, &task->max_spare, &task->max });
+	if (*slots < conf_children_max(conf))
+		checking_fail(c, checking_given(c, slots, max),
+		    "'service.max_children' is %d, but must be at least %d: "
+		    "twice 'rest.workers.max', 'tasks.workers.max' and those "
+		    "of 'tasks.background', which live side by side with their "
+		    "successors during a reload, and the hub",
+		    *slots, conf_children_max(conf));
 }
 
 static void
@@ -101,14 +118,18 @@ check_times(const struct checking *c)
 	const struct conf_service *s = &c->conf->service;
 
 	if (s->heartbeat_timeout <= 2 * s->heartbeat_interval)
-		fail(c, given(c, &s->heartbeat_timeout, &s->heartbeat_interval),
+		checking_fail(c,
+		    checking_given(c, &s->heartbeat_timeout,
+			&s->heartbeat_interval),
 		    "'service.heartbeat_timeout' is %.9g, but must be more "
 		    "than twice 'service.heartbeat_interval', which is %.9g, "
 		    "or healthy children are killed",
 		    clock_to_seconds(s->heartbeat_timeout),
 		    clock_to_seconds(s->heartbeat_interval));
 	if (s->respawn_min_delay > s->respawn_max_delay)
-		fail(c, given(c, &s->respawn_min_delay, &s->respawn_max_delay),
+		checking_fail(c,
+		    checking_given(c, &s->respawn_min_delay,
+			&s->respawn_max_delay),
 		    "'service.respawn_min_delay' is %.9g, but must not be more "
 		    "than 'service.respawn_max_delay', which is %.9g",
 		    clock_to_seconds(s->respawn_min_delay),
@@ -132,7 +153,7 @@ check_log_target(const struct checking *c)
 		return;
 	}
 	near = conf_nearest(*target, word, 2);
-	fail(c, target,
+	checking_fail(c, target,
 	    "'log.target' is \"%.60s\", but must be \"stderr\", \"syslog\" or "
 	    "a path with a '/' in it%s%s%s",
 	    *target, near != NULL ? "; did you mean \"" : "",
@@ -158,13 +179,13 @@ listen_ok(const struct checking *c, const char *text, struct address *seen,
 	struct why why;
 
 	if (address_parse(text, address, &why) < 0) {
-		fail(c, &c->conf->rest.listen,
+		checking_fail(c, &c->conf->rest.listen,
 		    "'rest.listen' has \"%.160s\": %s", text, why.text);
 		return false;
 	}
 	for (size_t i = 0; i < n; i++)
 		if (same_address(&seen[i], address)) {
-			fail(c, &c->conf->rest.listen,
+			checking_fail(c, &c->conf->rest.listen,
 			    "'rest.listen' has \"%s\" twice", address->text);
 			return false;
 		}
@@ -190,14 +211,6 @@ check_listen(const struct checking *c)
 	free(seen);
 }
 
-/* An item without what it must have is left out, see conf_prune(). */
-static void
-drop(char **must)
-{
-	free(*must);
-	*must = NULL;
-}
-
 /* The earlier of two modules of one name stays. */
 static void
 check_modules(const struct checking *c)
@@ -214,58 +227,8 @@ check_modules(const struct checking *c)
 			    "%s:%d",
 			    m[i].file, m[i].line, m[i].name, m[j].file,
 			    m[j].line);
-			drop(&m[i].name);
+			checking_drop(&m[i].name);
 		}
-}
-
-/* False when a module may lack its name by mistake: then a name that is not
- * found is no news. */
-static bool
-modules_known(const struct checking *c)
-{
-	for (size_t i = 0; i < c->conf->module.n; i++)
-		if (c->conf->module.v[i].name == NULL)
-			return false;
-	return c->conf->module.n > 0 || c->errors->n == c->errors_before;
-}
-
-static void
-check_route_module(const struct checking *c, struct conf_route *route,
-    bool known)
-{
-	const struct conf_module *m = c->conf->module.v;
-	const char **names = mem_array(c->conf->module.n + 1, sizeof(*names));
-	char *module = mem_printf("%.*s", (int)strcspn(route->handler, "."),
-	    route->handler);
-	const char *near;
-	size_t n = 0;
-
-	for (size_t i = 0; i < c->conf->module.n; i++) {
-		if (m[i].name == NULL)
-			continue;
-		names[n++] = m[i].name;
-		if (strcmp(m[i].name, module) != 0)
-			continue;
-		if (m[i].path == NULL) /* which is an error already */
-			drop(&route->handler);
-		goto out;
-	}
-	near = conf_nearest(module, names, n);
-	if (known && near != NULL)
-		conf_errors_add(c->errors,
-		    "%s:%d: the handler \"%s\" is in no module of this config; "
-		    "did you mean \"%s%s\"?",
-		    route->file, route->line, route->handler, near,
-		    strchr(route->handler, '.'));
-	else if (known)
-		conf_errors_add(c->errors,
-		    "%s:%d: the handler \"%s\" is in no module of this config: "
-		    "no entry of 'modules' has the name \"%s\"",
-		    route->file, route->line, route->handler, module);
-	drop(&route->handler);
-out:
-	free(module);
-	free(names);
 }
 
 static bool
@@ -277,13 +240,11 @@ same_route(const struct conf_route *a, const struct conf_route *b)
 }
 
 static void
-check_routes(const struct checking *c, bool modules_are_known)
+check_routes(const struct checking *c)
 {
 	struct conf_route *r = c->conf->route.v;
 
-	for (size_t i = 0; i < c->conf->route.n; i++) {
-		if (r[i].handler != NULL)
-			check_route_module(c, &r[i], modules_are_known);
+	for (size_t i = 0; i < c->conf->route.n; i++)
 		for (size_t j = 0; j < i; j++) {
 			if (!same_route(&r[i], &r[j]))
 				continue;
@@ -291,9 +252,8 @@ check_routes(const struct checking *c, bool modules_are_known)
 			    "%s:%d: %s %s is routed already, at %s:%d",
 			    r[i].file, r[i].line, r[i].method, r[i].path,
 			    r[j].file, r[j].line);
-			drop(&r[i].path);
+			checking_drop(&r[i].path);
 		}
-	}
 }
 
 static char *
@@ -305,18 +265,19 @@ read_pem(const struct checking *c, char *const *path, const char *key)
 
 	/* a FIFO would block the master */
 	if (stat(*path, &st) == 0 && !S_ISREG(st.st_mode)) {
-		fail(c, path, "'rest.tls.%s': %s is no regular file", key,
-		    *path);
+		checking_fail(c, path, "'rest.tls.%s': %s is no regular file",
+		    key, *path);
 		return NULL;
 	}
 	text = fd_read_file(*path, TLS_FILE_MAX, &len);
 	if (text == NULL)
-		fail(c, path, "'rest.tls.%s': cannot read %s: %s", key, *path,
+		checking_fail(c, path, "'rest.tls.%s': cannot read %s: %s", key,
+		    *path,
 		    errno == EFBIG ? "it is larger than 1 MB" :
 				     strerror(errno));
 	else if (strlen(text) != len || strstr(text, "-----BEGIN ") == NULL) {
-		fail(c, path, "'rest.tls.%s': %s is not in PEM format", key,
-		    *path);
+		checking_fail(c, path, "'rest.tls.%s': %s is not in PEM format",
+		    key, *path);
 		explicit_bzero(text, len);
 		free(text);
 		text = NULL;
@@ -332,11 +293,11 @@ check_tls(const struct checking *c)
 	bool key = tls->key[0] != '\0';
 
 	if (certificate && !key)
-		fail(c, &tls->certificate,
+		checking_fail(c, &tls->certificate,
 		    "'rest.tls.certificate' is given, but 'rest.tls.key' is "
 		    "not; TLS takes both");
 	if (key && !certificate)
-		fail(c, &tls->key,
+		checking_fail(c, &tls->key,
 		    "'rest.tls.key' is given, but 'rest.tls.certificate' is "
 		    "not; TLS takes both");
 	if (certificate)
@@ -353,14 +314,14 @@ conf_check(struct conf *conf, const char *folder,
 {
 	const struct checking c = { conf, folder, places, errors,
 		errors_before };
-	bool known;
 
 	check_log_target(&c);
 	check_times(&c);
-	check_pool(&c);
+	check_pools(&c);
 	check_listen(&c);
 	check_tls(&c);
-	known = modules_known(&c);
+	conf_check_handlers(&c);
 	check_modules(&c);
-	check_routes(&c, known);
+	check_routes(&c);
+	conf_check_work(&c);
 }

@@ -26,4 +26,30 @@ void conf_check(struct conf *conf, const char *folder,
     const struct conf_places *places, size_t errors_before,
     struct conf_errors *errors);
 
+/* --- shared by conf_check.c and conf_check_work.c */
+
+struct checking {
+	struct conf *conf;
+	const char *folder;
+	const struct conf_places *places;
+	struct conf_errors *errors;
+	size_t errors_before;
+};
+
+/* At the line of the key that was given; of the file, if it is a default. */
+void checking_fail(const struct checking *c, const void *member,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The one of the two that somebody wrote is the one to complain at. */
+const void *checking_given(const struct checking *c, const void *a,
+    const void *b);
+
+/* An item without what it must have is left out, see conf_prune(). */
+void checking_drop(char **must);
+
+/* Hub, tasks, messages. */
+void conf_check_work(const struct checking *c);
+/* That each handler is in a module of this config. */
+void conf_check_handlers(const struct checking *c);
+
 #endif

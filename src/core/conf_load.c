@@ -114,6 +114,9 @@ shape_name(const config_setting_t *setting)
 	return "a list";
 }
 
+static void load_binds(struct load *load, const config_setting_t *setting,
+    const char *path, struct conf_binds *binds);
+
 static void
 load_key(struct load *load, const config_setting_t *setting, const char *path,
     const struct conf_row *row, void *member)
@@ -122,6 +125,10 @@ load_key(struct load *load, const config_setting_t *setting, const char *path,
 	struct why why;
 	json_t *value;
 
+	if (row->type == CONF_BINDS) {
+		load_binds(load, setting, path, member);
+		return;
+	}
 	value = to_json(setting, 0, &why);
 	if (value == NULL) {
 		fail(load, setting, path, why.text);
@@ -278,25 +285,34 @@ load_item(struct load *load, const config_setting_t *setting, const char *path,
 		check_given(load, setting, path, section);
 }
 
+/* False, with the error, when it is no list of groups. */
+static bool
+list_ok(const struct load *load, const config_setting_t *setting,
+    const char *path)
+{
+	struct why why;
+
+	if (config_setting_is_list(setting) ||
+	    (config_setting_is_array(setting) &&
+		config_setting_length(setting) == 0))
+		return true;
+	why_set(&why, "is %s, but must be a list of groups, ( { … }, { … } )",
+	    config_setting_is_array(setting) ? "an array" :
+					       shape_name(setting));
+	fail(load, setting, path, why.text);
+	return false;
+}
+
 static void
 load_list(struct load *load, const config_setting_t *setting,
     const struct conf_section *section)
 {
 	struct conf_list *list = conf_list_at(load->conf, section);
-	struct why why;
 	char *path;
 	size_t n;
 
-	if (!config_setting_is_list(setting) &&
-	    !(config_setting_is_array(setting) &&
-		config_setting_length(setting) == 0)) {
-		why_set(&why,
-		    "is %s, but must be a list of groups, ( { … }, { … } )",
-		    config_setting_is_array(setting) ? "an array" :
-						       shape_name(setting));
-		fail(load, setting, section->path, why.text);
+	if (!list_ok(load, setting, section->path))
 		return;
-	}
 	n = (size_t)config_setting_length(setting);
 	/* allocated before any member's place is noted */
 	list->v = mem_array(n + 1, section->size);
@@ -306,6 +322,36 @@ load_list(struct load *load, const config_setting_t *setting,
 		    config_setting_get_elem(setting, (unsigned)list->n), path,
 		    section, list->n);
 		free(path);
+	}
+}
+
+/* Like a list, but within an item of one. What lacks its exchange goes. */
+static void
+load_binds(struct load *load, const config_setting_t *setting, const char *path,
+    struct conf_binds *binds)
+{
+	const struct conf_section *section = &conf_bind_section;
+	size_t n;
+
+	if (!list_ok(load, setting, path))
+		return;
+	n = (size_t)config_setting_length(setting);
+	binds->v = mem_array(n + 1, sizeof(*binds->v));
+	for (size_t i = 0; i < n; i++) {
+		const config_setting_t *group = config_setting_get_elem(setting,
+		    (unsigned)i);
+		struct conf_bind *bind = &binds->v[binds->n];
+		char *full = mem_printf("%s[%zu]", path, i);
+
+		conf_item_default(section, bind);
+		load_group(load, group, full, section, bind, full);
+		if (config_setting_is_group(group))
+			check_given(load, group, full, section);
+		if (bind->exchange != NULL)
+			binds->n++;
+		else
+			free(bind->key);
+		free(full);
 	}
 }
 

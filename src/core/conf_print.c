@@ -43,6 +43,20 @@ print_choice(const struct conf_row *row, int choice, FILE *out)
 	fprintf(out, "\"%.*s\"", (int)strcspn(word, "|"), word);
 }
 
+static void
+print_binds(const struct conf_binds *binds, FILE *out)
+{
+	putc('(', out);
+	for (size_t i = 0; i < binds->n; i++) {
+		fputs(i > 0 ? ", { exchange = " : " { exchange = ", out);
+		conf_text_print(binds->v[i].exchange, out);
+		fputs("; key = ", out);
+		conf_text_print(binds->v[i].key, out);
+		fputs("; }", out);
+	}
+	fputs(binds->n > 0 ? " )" : ")", out);
+}
+
 void
 conf_value_print(const struct conf_row *row, const void *member, FILE *out)
 {
@@ -66,6 +80,9 @@ conf_value_print(const struct conf_row *row, const void *member, FILE *out)
 		break;
 	case CONF_STRINGS:
 		print_strings(member, out);
+		break;
+	case CONF_BINDS:
+		print_binds(member, out);
 		break;
 	case CONF_SETTINGS:
 		conf_text_print_json(*(json_t *const *)member, out);
@@ -156,6 +173,9 @@ conf_value_print_default(const struct conf_row *row, FILE *out)
 	case CONF_SECONDS:
 	case CONF_BOOL:
 		fputs(row->def, out);
+		break;
+	case CONF_BINDS:
+		fputs("()", out);
 		break;
 	case CONF_STRINGS:
 		fprintf(out, "[ \"%s\" ]", row->def);

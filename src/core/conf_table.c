@@ -49,6 +49,24 @@ const struct conf_section conf_section[] = {
 };
 const size_t conf_sections = sizeof(conf_section) / sizeof(conf_section[0]);
 
+static const struct conf_row *
+rows_of_bind(size_t *n)
+{
+	static const struct conf_row rows[] = {
+		{ "exchange", CONF_STRING, "STRING", NULL, 1, 255, "1", "255",
+		    "", CONF_RELOAD, "the exchange to bind to",
+		    offsetof(struct conf_bind, exchange) },
+		{ "key", CONF_STRING, "STRING", "", 0, 255, "0", "255", "",
+		    CONF_RELOAD, "with this key or pattern",
+		    offsetof(struct conf_bind, key) },
+	};
+	*n = sizeof(rows) / sizeof(rows[0]);
+	return rows;
+}
+
+const struct conf_section conf_bind_section = { "bind", false, 0,
+	sizeof(struct conf_bind), rows_of_bind };
+
 /* The generic view of a list has to fit the real ones. */
 #define SECTION(name, path)
 #define LIST(name, path)                                   \

@@ -59,6 +59,9 @@ const struct conf_section *conf_section_find(const char *path);
 const struct conf_row *conf_row_find(const struct conf_section *section,
     const char *name);
 
+/* The keys of one of CONF_BINDS, as if each were an item of a section. */
+extern const struct conf_section conf_bind_section;
+
 /* The group itself; the list's head. */
 void *conf_section_at(const struct conf *conf,
     const struct conf_section *section);

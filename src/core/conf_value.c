@@ -246,7 +246,7 @@ check_syntax(const struct conf_row *row, const char *text, struct why *why)
 		    "is \"%.60s\", but may only have letters, digits, '_' and "
 		    "'-'",
 		    text);
-	if (row->type == CONF_HANDLER) {
+	if (row->type == CONF_HANDLER && text[0] != '\0') {
 		module = strspn(text, name);
 		handler = text[module] == '.' ?
 		    strspn(text + module + 1, name) :
@@ -348,6 +348,10 @@ conf_value_set(const struct conf_row *row, const json_t *value,
 			return wrong_type(value, "a group, { … }", why);
 		*(json_t **)member = json_incref((json_t *)(uintptr_t)value);
 		return 0;
+	case CONF_BINDS:
+		/* item by item, by conf_load: the lines count there */
+		return wrong_type(value, "a list of groups, ( { … }, { … } )",
+		    why);
 	default:
 		return set_text(row, value, folder, member, why);
 	}

@@ -21,8 +21,13 @@ enum role_id {
 	ROLE_COUNT
 };
 
-enum role_kind { ROLE_POOL };
-enum role_needs { ROLE_LISTEN = 1, ROLE_MODULES = 2 };
+enum role_kind { ROLE_POOL, ROLE_ONE, ROLE_EACH };
+enum role_needs {
+	ROLE_LISTEN = 1,
+	ROLE_MODULES = 2,
+	ROLE_CLIENT = 4,
+	ROLE_SERVE = 8,
+};
 
 /* The row of role.def. */
 struct role_info {
@@ -60,10 +65,13 @@ struct role {
 	 */
 	void (*drain)(struct child *child);
 	/*
-	 * A connection of the control socket was handed over ("call"): owns fd.
-	 * NULL for a role that takes none.
+	 * A connection of the control socket was handed over (CMD_HUB in
+	 * cmd.def): owns fd. NULL for a role that takes none.
 	 */
 	void (*control)(struct child *child, int fd);
+	/* The master says that a child has ended (board_death_find()). May be
+	 * NULL. */
+	void (*death)(struct child *child);
 	/* Last, in good order. */
 	void (*fini)(struct child *child);
 };

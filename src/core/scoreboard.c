@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * scoreboard - the shared mapping: a header page, a run of pages for each pool,
- * a page for each slot.
+ * scoreboard - the shared mapping: header pages, the hub's cancels, a run of
+ * pages for each pool, a page for each slot.
  *
  * The mapping is sized for every slot at once and never moves; pages nobody
  * touched cost nothing. Each part that one child may write has pages of its own
@@ -25,6 +25,10 @@ static const char *const door_names[DOOR_COUNT] = {
 	[DOOR_NONE] = "-",
 	[DOOR_REST] = "rest",
 	[DOOR_CONTROL] = "control",
+	[DOOR_JOB] = "job",
+	[DOOR_MESSAGE] = "message",
+	[DOOR_SCHEDULE] = "schedule",
+	[DOOR_BACKGROUND] = "background",
 };
 
 const char *
@@ -37,8 +41,9 @@ int
 board_create(struct board *board, unsigned slots)
 {
 	size_t pools = ROLE_COUNT * sizeof(struct board_pool);
-	size_t size = sizeof(struct board_header) + pools +
-	    slots * sizeof(struct slot);
+	size_t shared = sizeof(struct board_header) +
+	    sizeof(struct board_cancel);
+	size_t size = shared + pools + slots * sizeof(struct slot);
 
 	int fd = memfd_create("brood-scoreboard",
 	    MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -57,10 +62,10 @@ board_create(struct board *board, unsigned slots)
 		return -1;
 
 	board->header = (struct board_header *)(void *)base;
-	board->pool = (struct board_pool *)(void *)(base +
+	board->cancel = (struct board_cancel *)(void *)(base +
 	    sizeof(struct board_header));
-	board->slot = (struct slot *)(void *)(base +
-	    sizeof(struct board_header) + pools);
+	board->pool = (struct board_pool *)(void *)(base + shared);
+	board->slot = (struct slot *)(void *)(base + shared + pools);
 	board->slots = slots;
 	board->size = size;
 	board->header->slots = slots;
@@ -87,14 +92,79 @@ board_protect(struct board *board, enum role_id role, unsigned slot)
 	if (mprotect(&board->pool[role], sizeof(struct board_pool),
 		PROT_READ | PROT_WRITE) < 0)
 		return -1;
+	if (role == ROLE_HUB &&
+	    mprotect(board->cancel, sizeof(struct board_cancel),
+		PROT_READ | PROT_WRITE) < 0)
+		return -1;
 	return mprotect(&board->slot[slot], sizeof(struct slot),
 	    PROT_READ | PROT_WRITE);
 }
 
 void
+board_death_add(struct board *board, const struct board_death *death)
+{
+	struct board_header *header = board->header;
+	uint32_t n = header->deaths;
+	struct board_death *to = &header->death[n % BOARD_DEATHS];
+	struct slot_snapshot seen;
+
+	*to = *death;
+	for (unsigned i = 0; i < board->slots; i++)
+		if (board->slot[i].pid == death->pid) {
+			slot_snapshot(&board->slot[i], &seen);
+			to->uid = seen.call.uid;
+			to->attempt = seen.call.attempt;
+			to->in_call = seen.in_call;
+		}
+	header->deaths = n + 1;
+}
+
+void
+board_death_forget(struct board *board, int pid)
+{
+	struct board_header *header = board->header;
+
+	for (unsigned i = 0; i < BOARD_DEATHS; i++)
+		if (header->death[i].pid == pid)
+			header->death[i].pid = 0;
+}
+
+bool
+board_death_find(const struct board *board, int pid, struct board_death *death)
+{
+	const struct board_header *header = board->header;
+	uint32_t end = header->deaths;
+
+	for (uint32_t n = end; n > 0 && end - n < BOARD_DEATHS; n--) {
+		*death = header->death[(n - 1) % BOARD_DEATHS];
+		if (death->pid == pid)
+			/* the next one may be on its way to the same place */
+			return header->deaths - (n - 1) < BOARD_DEATHS;
+	}
+	return false;
+}
+
+void
+board_cancel_call(struct board *board, unsigned slot, uint64_t uid)
+{
+	if (slot < board->slots)
+		board->cancel->uid[slot] = uid;
+}
+
+bool
+board_is_cancelled(const struct board *board, unsigned slot, uint64_t uid)
+{
+	return uid != 0 && slot < board->slots &&
+	    board->cancel->uid[slot] == uid;
+}
+
+void
 slot_reset(struct slot *slot, int role, unsigned generation)
 {
+	uint64_t uid_time = slot->uid_time;
+
 	memset(slot, 0, sizeof *slot);
+	slot->uid_time = uid_time;
 	slot->role = role;
 	slot->generation = generation;
 	slot->forked_ns = clock_now_ns();
@@ -209,7 +279,7 @@ slot_call_begin(struct board *board, struct slot *slot,
 	slot->call = *call;
 	atomic_fetch_add(&slot->call_seq, 1);
 
-	if ((unsigned)slot->role >= ROLE_COUNT)
+	if ((unsigned)slot->role >= ROLE_COUNT || call->deadline_ns <= 0)
 		return false;
 	return board_tell_deadline(board, (enum role_id)slot->role,
 	    call->deadline_ns);

@@ -27,12 +27,24 @@
 
 #define BOARD_MAX_SLOTS 16384
 
-enum call_door { DOOR_NONE, DOOR_REST, DOOR_CONTROL, DOOR_COUNT };
+enum call_door {
+	DOOR_NONE,
+	DOOR_REST,
+	DOOR_CONTROL,
+	DOOR_JOB,
+	DOOR_MESSAGE,
+	DOOR_SCHEDULE,
+	DOOR_BACKGROUND,
+	DOOR_COUNT
+};
 const char *door_name(enum call_door door);
 
 /* The call that a child is serving. Texts are cut to fit. */
 struct slot_call {
-	int64_t started_ns, deadline_ns;	/* 0: no call */
+	int64_t started_ns;			/* 0: no call */
+	int64_t deadline_ns;			/* 0: none */
+	uint64_t uid;				/* see core/uid.h; 0: none */
+	uint32_t attempt;
 	int door;
 	char id[65];
 	char method[16];
@@ -55,12 +67,14 @@ struct slot {
 	int64_t forked_ns;
 
 	/* the child's */
+	_Atomic int pid;		/* first thing it writes */
 	_Atomic int64_t heartbeat_ns;
 	_Atomic uint64_t calls, errors;	/* errors: 5xx, crashes aside */
 	_Atomic uint32_t connections;
 	_Atomic uint32_t call_seq;	/* odd while `call` is being written */
 	struct slot_call call;
 	struct histogram latency;
+	_Atomic uint64_t uid_time;	/* see core/uid.h; outlives the child */
 	struct slot_crash crash;
 	char last_error[512];		/* why it exits, to be passed on */
 
@@ -87,13 +101,35 @@ struct board_pool {
 	_Atomic int64_t deadline_known_ns; /* ring when a call's is earlier */
 } __attribute__((aligned(4096)));
 
+/* The last children that ended, the master's to write: what the hub is to say
+ * of the work that they had. */
+#define BOARD_DEATHS 256
+struct board_death {
+	int pid;
+	int status;			/* as waitpid(2) gives it */
+	bool overran;			/* ended for its deadline */
+	/* of the last call that it began, and whether it was still at it;
+	 * filled in by board_death_add() */
+	uint64_t uid;
+	uint32_t attempt;
+	bool in_call;
+};
+
 struct board_header {
 	_Atomic int log_level;
 	unsigned slots;
+	_Atomic uint32_t deaths;	/* ever; the last is at deaths - 1 */
+	struct board_death death[BOARD_DEATHS];
+} __attribute__((aligned(4096)));
+
+/* The hub's to write: the call that a child is to give up, by slot. */
+struct board_cancel {
+	_Atomic uint64_t uid[BOARD_MAX_SLOTS];
 } __attribute__((aligned(4096)));
 
 struct board {
 	struct board_header *header;
+	struct board_cancel *cancel;
 	struct board_pool *pool;	/* ROLE_COUNT of them */
 	struct slot *slot;
 	unsigned slots;
@@ -104,9 +140,22 @@ struct board {
 int board_create(struct board *board, unsigned slots);
 void board_release(struct board *board);
 
-/* In a child: all but the header's page of its pool and its slot become
- * read-only. -1 with errno. */
+/* In a child: all but the pages of its pool and its slot become read-only, for
+ * the hub the cancels as well. -1 with errno. */
 int board_protect(struct board *board, enum role_id role, unsigned slot);
+
+/* By the master, when it has reaped a child and not yet given its slot away. */
+void board_death_add(struct board *board, const struct board_death *death);
+/* By the master: that pid is a new child's. */
+void board_death_forget(struct board *board, int pid);
+/* By the hub: how that process ended; false when it has not, or long ago. */
+bool board_death_find(const struct board *board, int pid,
+    struct board_death *death);
+
+/* By the hub: the child in that slot is to give up its call `uid`. */
+void board_cancel_call(struct board *board, unsigned slot, uint64_t uid);
+bool board_is_cancelled(const struct board *board, unsigned slot,
+    uint64_t uid);
 
 /* Clears a slot for a new child. */
 void slot_reset(struct slot *slot, int role, unsigned generation);

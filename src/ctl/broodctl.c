@@ -16,7 +16,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "ctl/ctl.h"
+#include "ctl/member.h"
 
 #define DEFAULT_CONFIG SYSCONFDIR "/brood/brood.conf"
 #define TIMEOUT_MAX_S 86400.0
@@ -31,6 +33,7 @@ enum option_id {
 	OPTION_TIMEOUT,
 	OPTION_COMMANDS,
 	OPTION_OPTIONS,
+	OPTION_MEMBER = 512, /* and those behind it: see member.h */
 };
 
 /* In `name`, the argument and the help; without help: for scripts. */
@@ -53,15 +56,15 @@ static const struct {
 };
 
 #define OPTIONS (sizeof(option_info) / sizeof(option_info[0]))
+#define OPTIONS_MAX 64 /* with those of single commands */
 
-/* What runs a command; the rest is a question to the master. */
+/* What runs a command; the rest is a question to the master or to the hub. */
 static ctl_run_fn *const command_run[CMD_COUNT] = {
 	[CMD_ID_start] = ctl_start,
 	[CMD_ID_stop] = ctl_stop,
 	[CMD_ID_restart] = ctl_restart,
 	[CMD_ID_status] = ctl_status,
 	[CMD_ID_explain] = ctl_explain,
-	[CMD_ID_call] = ctl_call,
 };
 
 static int usage_error(const struct ctl *ctl, const char *format, ...)
@@ -92,6 +95,14 @@ usage_print(FILE *out)
 		option_print(i, out);
 		fprintf(out, "\n        %s\n", option_info[i].help);
 	}
+	fprintf(out, "\noptions of single commands:\n");
+	for (size_t i = 0; i < member_count; i++)
+		fprintf(out, "  --%s%s%s\n        %s: %s\n",
+		    member_info[i].name,
+		    member_info[i].argument != NULL ? " " : "",
+		    member_info[i].argument != NULL ? member_info[i].argument :
+						      "",
+		    member_info[i].commands, member_info[i].help);
 	fprintf(out, "\ncommands:\n");
 	for (int id = 0; id < CMD_COUNT; id++)
 		fprintf(out, "  %s%s%s\n        %s (%d s)\n", cmd_info[id].name,
@@ -122,6 +133,11 @@ usage_print_options(void)
 						      "",
 		    option_info[i].help);
 	}
+	for (size_t i = 0; i < member_count; i++)
+		printf("\t--%s\t%s\t%s\t%s\n", member_info[i].name,
+		    member_info[i].argument != NULL ? member_info[i].argument :
+						      "",
+		    member_info[i].help, member_info[i].commands);
 }
 
 static int
@@ -154,9 +170,9 @@ parse_timeout(const char *text, int64_t *timeout_ns)
 
 /* Fills what getopt_long(3) takes. */
 static void
-option_tables(struct option longs[OPTIONS + 1], char shorts[2 * OPTIONS + 2])
+option_tables(struct option longs[OPTIONS_MAX], char shorts[2 * OPTIONS + 2])
 {
-	size_t used = 0;
+	size_t used = 0, n = OPTIONS;
 
 	shorts[used++] = ':'; /* we complain ourselves */
 	for (size_t i = 0; i < OPTIONS; i++) {
@@ -170,13 +186,24 @@ option_tables(struct option longs[OPTIONS + 1], char shorts[2 * OPTIONS + 2])
 			shorts[used++] = ':';
 	}
 	shorts[used] = '\0';
-	longs[OPTIONS] = (struct option){ 0 };
+	for (size_t i = 0; i < member_count && n < OPTIONS_MAX - 1; i++)
+		longs[n++] = (struct option){ .name = member_info[i].name,
+			.has_arg = member_info[i].argument != NULL,
+			.val = OPTION_MEMBER + (int)i };
+	longs[n] = (struct option){ 0 };
 }
 
 /* -1: go on; otherwise the exit status. */
 static int
 option_take(struct ctl *ctl, int id, const char *bad)
 {
+	struct why why;
+
+	if (id >= OPTION_MEMBER)
+		return member_take(ctl, (size_t)(id - OPTION_MEMBER), optarg,
+			   &why) == 0 ?
+		    -1 :
+		    usage_error(ctl, "%s", why.text);
 	switch (id) {
 	case OPTION_CONFIG:
 		ctl->config = optarg;
@@ -215,20 +242,48 @@ option_take(struct ctl *ctl, int id, const char *bad)
 	}
 }
 
+/* "-5" is a number, or JSON, and no option: getopt_long(3) is shown it with a
+ * byte in front, which is taken away again. */
+#define NUMBER_MARK '\001'
+#define NUMBERS_MAX 8
+
+static void
+numbers_hide(int argc, char **argv)
+{
+	static char *hidden[NUMBERS_MAX];
+	size_t n = 0;
+
+	for (int i = 1; i < argc && n < NUMBERS_MAX; i++) {
+		if (strcmp(argv[i], "--") == 0)
+			return;
+		if (argv[i][0] == '-' && argv[i][1] >= '0' && argv[i][1] <= '9')
+			argv[i] = hidden[n++] = mem_printf("%c%s", NUMBER_MARK,
+			    argv[i]);
+	}
+}
+
+static char *
+number_shown(char *arg)
+{
+	return arg != NULL && *arg == NUMBER_MARK ? arg + 1 : arg;
+}
+
 static int
 options_parse(struct ctl *ctl, int argc, char **argv)
 {
-	struct option longs[OPTIONS + 1];
+	struct option longs[OPTIONS_MAX];
 	char shorts[2 * OPTIONS + 2], letter[3] = "-";
 	int id, code;
 
 	option_tables(longs, shorts);
+	numbers_hide(argc, argv);
 	opterr = 0;
 	for (;;) {
 		optopt = 0;
 		id = getopt_long(argc, argv, shorts, longs, NULL);
 		if (id == -1)
 			break;
+		optarg = number_shown(optarg);
 		/* A letter is known by itself, a word by where it stood. */
 		letter[1] = (char)optopt;
 		code = option_take(ctl, id,
@@ -236,6 +291,8 @@ options_parse(struct ctl *ctl, int argc, char **argv)
 		if (code != -1)
 			return code;
 	}
+	for (int i = optind; i < argc; i++)
+		argv[i] = number_shown(argv[i]);
 	if (ctl->config != NULL && ctl->socket_option != NULL)
 		return usage_error(ctl, "-c and -s exclude each other");
 	if (ctl->config == NULL)
@@ -248,6 +305,7 @@ command_run_line(struct ctl *ctl, char **args, int n)
 {
 	const struct cmd_info *cmd;
 	const char *near;
+	struct why why;
 	int id;
 
 	if (n == 0) {
@@ -269,8 +327,12 @@ command_run_line(struct ctl *ctl, char **args, int n)
 		    "%s: wrong number of arguments, it is %s%s%s", cmd->name,
 		    cmd->name, *cmd->arguments != '\0' ? " " : "",
 		    cmd->arguments);
-	return (command_run[id] != NULL ? command_run[id] : ctl_ask)(ctl,
-	    args + 1, n - 1);
+	if (member_check(ctl, &why) == -1)
+		return usage_error(ctl, "%s", why.text);
+	if (command_run[id] != NULL)
+		return command_run[id](ctl, args + 1, n - 1);
+	return (
+	    cmd->where == CMD_HUB ? ctl_hub : ctl_ask)(ctl, args + 1, n - 1);
 }
 
 int

@@ -34,10 +34,11 @@ struct ctl {
 	int64_t deadline_ns;		/* of the command */
 	const char *config;		/* -c, or the default */
 	const char *socket_option;	/* -s, or NULL */
+	json_t *members;		/* of the request, see member.h; NULL */
 	/* ctl_locate() */
 	char *socket;
 	char *pid_file;			/* NULL with -s: not known */
-	size_t max_body;		/* rest.max_body, 0: not known */
+	size_t max_body;		/* hub.max_message, 0: not known */
 };
 
 /*
@@ -76,6 +77,8 @@ void ctl_print_json(const json_t *value, size_t digits);
 /* The commands. args[n] are what follows the command's name. */
 typedef int ctl_run_fn(struct ctl *ctl, char *const *args, int n);
 ctl_run_fn ctl_start, ctl_stop, ctl_restart;		/* local.c */
-ctl_run_fn ctl_ask, ctl_status, ctl_explain, ctl_call;	/* remote.c */
+ctl_run_fn ctl_ask, ctl_explain;			/* remote.c */
+ctl_run_fn ctl_status;					/* status.c */
+ctl_run_fn ctl_hub;					/* hub.c */
 
 #endif

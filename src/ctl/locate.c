@@ -69,7 +69,7 @@ locate_timeout_ns(const struct ctl *ctl, const struct conf *conf)
 		    LADDER_STEPS * conf->service.kill_grace;
 		break;
 	case CMD_ID_call:
-		least_ns += conf->rest.request_timeout;
+		least_ns += conf->tasks.timeout;
 		break;
 	default:
 		return timeout_ns;
@@ -145,7 +145,7 @@ ctl_locate(struct ctl *ctl, struct why *why)
 	}
 	ctl->socket = mem_strdup(conf_control_socket(conf, path));
 	ctl->pid_file = mem_strdup(conf_pid_file(conf, path));
-	ctl->max_body = conf->rest.max_body;
+	ctl->max_body = conf->hub.max_message;
 	ctl->deadline_ns = clock_now_ns() + locate_timeout_ns(ctl, conf);
 	if (errors.n > 0 && !locate_makes_do(ctl, conf->file, &errors, why)) {
 		ctl_release(ctl);
@@ -161,7 +161,9 @@ ctl_release(struct ctl *ctl)
 {
 	free(ctl->socket);
 	free(ctl->pid_file);
+	json_decref(ctl->members);
 	ctl->socket = ctl->pid_file = NULL;
+	ctl->members = NULL;
 }
 
 pid_t

@@ -2,9 +2,9 @@
 /*
  * remote - the commands that one request to the master answers.
  *
- * reload, scale and log print the master's answer as it is; status and explain
- * turn its facts into text; status also knows what to say when there is no
- * master to ask. Each ends within the command's deadline.
+ * reload, scale and log print the master's answer as it is, explain turns its
+ * facts into text; status.c and hub.c ask in their own way. Each ends within
+ * the command's deadline.
  */
 #include <stdio.h>
 
@@ -12,8 +12,6 @@
 #include "ctl/ctl.h"
 #include "ctl/remote.h"
 #include "ctl/render.h"
-
-#define FACT_DIGITS 15 /* 0.1 and not 0.10000000000000001 */
 
 json_t *
 remote_request(enum cmd_id id, char *const *args, int n)
@@ -149,74 +147,4 @@ ctl_explain(struct ctl *ctl, char *const *args, int n)
 		render_explain(json_object_get(answer, "data"), stdout);
 	json_decref(answer);
 	return code;
-}
-
-/* The facts themselves, with "ok" in front. */
-static void
-status_print_json(const json_t *data)
-{
-	json_t *object = json_pack("{s:b}", "ok", 1);
-
-	json_object_update(object, (json_t *)(uintptr_t)data);
-	ctl_print_json(object, FACT_DIGITS);
-	json_decref(object);
-}
-
-/* A service that runs by its pid file (owner > 0), or by its socket. */
-static int
-status_ask(struct ctl *ctl, pid_t owner)
-{
-	enum client_end end;
-	struct why why;
-	json_t *answer;
-	const json_t *data;
-	int code = CMD_OK;
-
-	end = remote_ask(ctl, CMD_ID_status, NULL, 0, ctl->deadline_ns, &answer,
-	    &why);
-	if (end == CLIENT_ABSENT && owner == 0)
-		return ctl_fail(ctl, CTL_STATUS_STOPPED, "not running: %s",
-		    why.text);
-	if (end != CLIENT_FINE && owner == 0)
-		return ctl_fail(ctl, CTL_STATUS_UNKNOWN, "%s", why.text);
-	if (end != CLIENT_FINE)
-		return ctl_fail(ctl, CTL_STATUS_UNKNOWN,
-		    "running as process %d, but: %s", (int)owner, why.text);
-	data = json_object_get(answer, "data");
-	if (!json_is_true(json_object_get(answer, "ok"))) {
-		ctl_answer(ctl, answer);
-		code = CTL_STATUS_UNKNOWN;
-	} else if (ctl->json) {
-		status_print_json(data);
-	} else if (!ctl->quiet) {
-		render_status(data, stdout);
-	}
-	json_decref(answer);
-	return code;
-}
-
-int
-ctl_status(struct ctl *ctl, char *const *args, int n)
-{
-	struct why why;
-	bool stale;
-	pid_t owner;
-
-	(void)args;
-	(void)n;
-	if (ctl_locate(ctl, &why) == -1)
-		return ctl_fail(ctl, CTL_STATUS_UNKNOWN, "%s", why.text);
-	if (ctl->pid_file == NULL)
-		return status_ask(ctl, 0);
-	owner = ctl_owner(ctl, &stale, &why);
-	if (owner > 0)
-		return status_ask(ctl, owner);
-	if (owner == -1)
-		return ctl_fail(ctl, CTL_STATUS_UNKNOWN, "%s", why.text);
-	if (stale)
-		return ctl_fail(ctl, CTL_STATUS_DEAD,
-		    "not running: it died and left its pid file %s; the next "
-		    "start cleans up",
-		    ctl->pid_file);
-	return ctl_fail(ctl, CTL_STATUS_STOPPED, "not running");
 }

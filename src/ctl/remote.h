@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * remote - the conversation with the master, for those commands that need more
- * of it than one question and one answer.
+ * remote - the conversation with the master, or with the hub behind it, for
+ * those commands that need more of it than one question and one answer.
  */
 #ifndef CTL_REMOTE_H
 #define CTL_REMOTE_H
@@ -19,6 +19,11 @@ json_t *remote_request(enum cmd_id id, char *const *args, int n);
 enum client_end remote_ask(const struct ctl *ctl, enum cmd_id id,
     char *const *args, int n, int64_t deadline_ns, json_t **answer,
     struct why *why);
+
+/* hub.c: the same for a command that the hub answers, which reads `line`; again
+ * when the hub dies over it, unless it could be done twice then. */
+enum client_end hub_ask(const struct ctl *ctl, enum cmd_id id, json_t *line,
+    int64_t deadline_ns, json_t **answer, struct why *why);
 
 /* Shows the events and returns the next line that is none: {"ok":…} or
  * {"go":true}, which the caller decrefs. */

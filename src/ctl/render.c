@@ -15,12 +15,10 @@
 
 #include "base/mem.h"
 #include "ctl/format.h"
+#include "ctl/render_impl.h"
 
-#define CELL 512 /* bytes of a cell or a sentence that is put together */
-
-/* A number, or false. */
-static bool
-get(const json_t *object, const char *key, double *value)
+bool
+render_get(const json_t *object, const char *key, double *value)
 {
 	const json_t *member = json_object_get(object, key);
 
@@ -28,39 +26,33 @@ get(const json_t *object, const char *key, double *value)
 	return json_is_number(member);
 }
 
-/* A text, or NULL. */
-static const char *
-get_text(const json_t *object, const char *key)
+const char *
+render_text(const json_t *object, const char *key)
 {
 	return json_string_value(json_object_get(object, key));
 }
 
-/* A text or a whole number as text, cut to fit; `otherwise` for anything else.
- * In buf, cleaned. */
-static const char *
-show(const json_t *object, const char *key, const char *otherwise,
+const char *
+render_show(const json_t *object, const char *key, const char *otherwise,
     char buf[CELL])
 {
-	const char *text = get_text(object, key);
+	const char *text = render_text(object, key);
 	double number;
 
-	if (text == NULL && get(object, key, &number))
+	if (text == NULL && render_get(object, key, &number))
 		snprintf(buf, CELL, "%.0f", number);
 	else
 		mem_copy_string(buf, CELL, text != NULL ? text : otherwise);
 	return format_clean(buf);
 }
 
-typedef const char *format_fn(double value, char *buf);
-
-/* A number in its unit; `otherwise` for anything else. */
-static const char *
-show_as(const json_t *object, const char *key, format_fn *format,
+const char *
+render_show_as(const json_t *object, const char *key, format_fn *format,
     const char *otherwise, char buf[CELL])
 {
 	double number;
 
-	if (get(object, key, &number))
+	if (render_get(object, key, &number))
 		return format(number, buf);
 	return mem_copy_string(buf, CELL, otherwise);
 }
@@ -92,17 +84,20 @@ render_head(const json_t *data, FILE *out)
 	const json_t *reload = json_object_get(data, "reload");
 	char a[CELL], b[CELL], c[CELL];
 
-	fprintf(out, "%s %s is %s", show(data, "service", "-", a),
-	    show(data, "version", "-", b), show(data, "state", "-", c));
-	fprintf(out, ", pid %s, up %s", show(data, "pid", "-", a),
-	    show_as(data, "uptime", format_age, "-", b));
+	fprintf(out, "%s %s is %s", render_show(data, "service", "-", a),
+	    render_show(data, "version", "-", b),
+	    render_show(data, "state", "-", c));
+	fprintf(out, ", pid %s, up %s", render_show(data, "pid", "-", a),
+	    render_show_as(data, "uptime", format_age, "-", b));
 	fprintf(out, ", generation %s, log level %s\n",
-	    show(data, "generation", "-", a), show(data, "log_level", "-", b));
-	fprintf(out, "config  %s\n", show(data, "config", "-", a));
+	    render_show(data, "generation", "-", a),
+	    render_show(data, "log_level", "-", b));
+	fprintf(out, "config  %s\n", render_show(data, "config", "-", a));
 	render_listen(json_object_get(data, "listen"), out);
 	if (json_is_object(reload))
-		fprintf(out, "reload  %s at %s\n", show(reload, "last", "-", a),
-		    show(reload, "at", "-", b));
+		fprintf(out, "reload  %s at %s\n",
+		    render_show(reload, "last", "-", a),
+		    render_show(reload, "at", "-", b));
 }
 
 /* "3 (2-8)": how many are spare, and between what that is kept. */
@@ -112,8 +107,9 @@ show_spare(const json_t *pool, char buf[CELL])
 	char spare[CELL];
 	double least, most;
 
-	show(pool, "spare", "-", spare);
-	if (!get(pool, "min_spare", &least) || !get(pool, "max_spare", &most))
+	render_show(pool, "spare", "-", spare);
+	if (!render_get(pool, "min_spare", &least) ||
+	    !render_get(pool, "max_spare", &most))
 		return mem_copy_string(buf, CELL, spare);
 	snprintf(buf, CELL, "%.32s (%.0f-%.0f)", spare, least, most);
 	return buf;
@@ -166,17 +162,17 @@ render_pools(const json_t *pools, FILE *out)
 	table_init(&table, column, sizeof(column) / sizeof(column[0]));
 	for (i = 0; i < json_array_size(pools); i++) {
 		pool = json_array_get(pools, i);
-		get(pool, "calls", &calls);
+		render_get(pool, "calls", &calls);
 		for (size_t k = 0; k < sizeof(cell) / sizeof(cell[0]); k++)
 			if (strcmp(cell[k].key, "spare") == 0)
 				table_add(&table, "%s", show_spare(pool, buf));
 			else if (cell[k].format == NULL)
 				table_add(&table, "%s",
-				    show(pool, cell[k].key, "-", buf));
+				    render_show(pool, cell[k].key, "-", buf));
 			else
 				/* no calls, no latencies */
 				table_add(&table, "%s",
-				    show_as(calls > 0 ? pool : NULL,
+				    render_show_as(calls > 0 ? pool : NULL,
 					cell[k].key, cell[k].format, "-", buf));
 	}
 	if (table.cells > 0) {
@@ -197,17 +193,20 @@ call_line(const json_t *call)
 
 	if (!json_is_object(call))
 		return mem_strdup("");
-	if (get(call, "deadline_in", &seconds))
+	if (render_get(call, "deadline_in", &seconds))
 		snprintf(left, sizeof(left),
 		    seconds < 0 ? ", overdue by %s" : ", %s left",
 		    format_age(seconds < 0 ? -seconds : seconds, text));
-	via = get_text(call, "door");
-	show(call, "method", via != NULL ? via : "-", method);
-	show(call, "path", "", path);
-	return mem_printf("%s%s%s (%s) for %s%s, from %s, id %s", method,
-	    *path != '\0' ? " " : "", path, show(call, "handler", "-", handler),
-	    show_as(call, "age", format_age, "-", age), left,
-	    show(call, "peer", "-", peer), show(call, "id", "-", id));
+	via = render_text(call, "door");
+	render_show(call, "method", via != NULL ? via : "-", method);
+	render_show(call, "path", "", path);
+	render_show(call, "peer", "", peer);
+	return mem_printf("%s%s%s (%s) for %s%s%s%s, id %s", method,
+	    *path != '\0' ? " " : "", path,
+	    render_show(call, "handler", "-", handler),
+	    render_show_as(call, "age", format_age, "-", age), left,
+	    *peer != '\0' ? ", from " : "", peer,
+	    render_show(call, "id", "-", id));
 }
 
 static void
@@ -259,9 +258,9 @@ render_children(const json_t *children, FILE *out)
 		for (k = 0; k < sizeof(cell) / sizeof(cell[0]); k++)
 			table_add(&table, "%s",
 			    cell[k].format != NULL ?
-				show_as(child, cell[k].key, cell[k].format, "",
-				    buf) :
-				show(child, cell[k].key, "-", buf));
+				render_show_as(child, cell[k].key,
+				    cell[k].format, "", buf) :
+				render_show(child, cell[k].key, "-", buf));
 		line = call_line(json_object_get(child, "call"));
 		table_add(&table, "%s", line);
 		free(line);
@@ -278,22 +277,23 @@ render_pool_notes(const json_t *pool, FILE *out)
 {
 	char role[CELL], reason[CELL], text[FORMAT_SIZE];
 	double restarts, retry_in;
-	bool held = get_text(pool, "held") != NULL;
-	bool retries = get(pool, "retry_in", &retry_in);
+	bool held = render_text(pool, "held") != NULL;
+	bool retries = render_get(pool, "retry_in", &retry_in);
 
-	show(pool, "role", "-", role);
+	render_show(pool, "role", "-", role);
 	if (held)
 		fprintf(out, "pool %s is held: %s", role,
-		    show(pool, "held", "", reason));
+		    render_show(pool, "held", "", reason));
 	else if (retries)
 		fprintf(out, "pool %s is short of children", role);
 	if (retries)
 		fprintf(out, "; next try in %s\n", format_age(retry_in, text));
 	else if (held)
 		fprintf(out, "; mend it, then reload\n");
-	if (get(pool, "restarts", &restarts) && restarts > 0)
+	if (render_get(pool, "restarts", &restarts) && restarts > 0)
 		fprintf(out, "pool %s: %.0f restarts; the last: %s\n", role,
-		    restarts, show(pool, "last_restart", "not said", reason));
+		    restarts,
+		    render_show(pool, "last_restart", "not said", reason));
 }
 
 /* The same cause tends to hit many: the pool's note has the last, here is what
@@ -311,10 +311,36 @@ render_notes(const json_t *data, FILE *out)
 		render_pool_notes(json_array_get(pools, i), out);
 	for (i = 0; i < json_array_size(children); i++) {
 		one = json_array_get(children, i);
-		if (get_text(one, "why") != NULL)
+		if (render_text(one, "why") != NULL)
 			fprintf(out, "slot %s: the child before was %s\n",
-			    show(one, "slot", "-", slot),
-			    show(one, "why", "", why));
+			    render_show(one, "slot", "-", slot),
+			    render_show(one, "why", "", why));
+	}
+}
+
+/* What the hub was asked for as well; nothing where it was not. */
+static void
+render_hub_part(const json_t *data, FILE *out)
+{
+	const json_t *hub = json_object_get(data, "hub");
+	const json_t *queues = json_object_get(data, "queues");
+	const json_t *schedules = json_object_get(data, "schedules");
+
+	if (hub == NULL)
+		return;
+	fputc('\n', out);
+	if (!json_is_object(hub)) {
+		fprintf(out, "the hub does not answer\n");
+		return;
+	}
+	render_hub(hub, out);
+	if (json_array_size(queues) > 0) {
+		fputc('\n', out);
+		render_queues(queues, out);
+	}
+	if (json_array_size(schedules) > 0) {
+		fputc('\n', out);
+		render_schedules(schedules, out);
 	}
 }
 
@@ -328,6 +354,7 @@ render_status(const json_t *data, FILE *out)
 	render_head(data, out);
 	render_pools(json_object_get(data, "pools"), out);
 	render_children(json_object_get(data, "children"), out);
+	render_hub_part(data, out);
 
 	memory = open_memstream(&notes, &len);
 	if (memory == NULL)
@@ -352,13 +379,13 @@ render_explain(const json_t *data, FILE *out)
 	char role[CELL], now[CELL];
 	size_t i;
 
-	fprintf(out, "%s: %s\n", show(data, "role", "-", role),
-	    show(data, "now", "-", now));
+	fprintf(out, "%s: %s\n", render_show(data, "role", "-", role),
+	    render_show(data, "now", "-", now));
 	table_init(&table, column, sizeof(column) / sizeof(column[0]));
 	for (i = 0; i < json_array_size(decisions); i++) {
 		one = json_array_get(decisions, i);
-		at = get_text(one, "at");
-		text = get_text(one, "text");
+		at = render_text(one, "at");
+		text = render_text(one, "text");
 		table_add(&table, "%s", at != NULL ? at : "-");
 		table_add(&table, "%s", text != NULL ? text : "-");
 	}

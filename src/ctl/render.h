@@ -14,6 +14,15 @@
 /* A paragraph on the service, the pools, the children, and what is wrong. */
 void render_status(const json_t *data, FILE *out);
 
+/* render_work.c: the hub's reports. Jobs in a table; one job with all there is
+ * to know of it. */
+void render_hub(const json_t *data, FILE *out);
+void render_queues(const json_t *data, FILE *out);
+void render_schedules(const json_t *data, FILE *out);
+void render_jobs(const json_t *data, FILE *out);
+void render_job(const json_t *data, FILE *out);
+void render_list(const json_t *data, FILE *out);
+
 /* Why a pool is the size it is: what holds now, then the decisions. */
 void render_explain(const json_t *data, FILE *out);
 

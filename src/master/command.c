@@ -4,7 +4,8 @@
  *
  * `cmd_scale` runs "scale". A command answers at once, or sets client->wait,
  * which is called whenever something changed until it has answered. None may
- * block; "call" is not served here but handed to a worker with its connection.
+ * block; those of CMD_HUB are not served here but handed to the hub with their
+ * connection.
  */
 #include <errno.h>
 #include <limits.h>
@@ -25,21 +26,30 @@ say_failed(struct control_client *client, const char *text)
 	control_answer(client, CMD_FAILED, text, NULL);
 }
 
+/* NULL after an answer was given. `sized`: only those whose size can be set. */
 static struct pool *
-command_pool(struct control_client *client, const char *name)
+command_pool(struct control_client *client, const char *name, bool sized)
 {
-	char text[160];
+	const struct master *master = client->master;
+	struct pool *pool = pools_find(master, name);
+	char text[512];
 	size_t len;
 
-	int role = role_parse(name);
-	if (role >= 0 && role_info[role].kind == ROLE_POOL)
-		return &client->master->pool[role];
-	len = (size_t)snprintf(text, sizeof text,
-	    "there is no pool '%.40s'; the pools are:", name);
-	for (int i = 0; i < ROLE_COUNT; i++)
-		if (role_info[i].kind == ROLE_POOL && len < sizeof text)
+	if (pool && (!sized || pool_is_sized(pool)))
+		return pool;
+	if (pool)
+		len = (size_t)snprintf(text, sizeof text,
+		    "the size of pool '%s' is fixed: it has one process; those "
+		    "that can be scaled are:",
+		    pool->name);
+	else
+		len = (size_t)snprintf(text, sizeof text,
+		    "there is no pool '%.40s'; the pools are:", name);
+	for (size_t i = 0; i < master->pools; i++)
+		if ((!sized || pool_is_sized(master->pool[i])) &&
+		    len < sizeof text)
 			len += (size_t)snprintf(text + len, sizeof text - len,
-			    " %s", role_info[i].name);
+			    " %s", master->pool[i]->name);
 	control_answer(client, CMD_USAGE, text, NULL);
 	return NULL;
 }
@@ -55,7 +65,7 @@ cmd_status(struct control_client *client, const char *const *arg)
 static void
 cmd_explain(struct control_client *client, const char *const *arg)
 {
-	struct pool *pool = command_pool(client, arg[0]);
+	struct pool *pool = command_pool(client, arg[0], false);
 
 	if (pool)
 		control_answer(client, CMD_OK, "", status_explain(pool));
@@ -89,15 +99,11 @@ static void
 wait_stopped(struct control_client *client)
 {
 	struct master *master = client->master;
-	struct pool_count count;
 	char text[64];
 	int left = 0;
 
-	for (int i = 0; i < ROLE_COUNT; i++) {
-		pool_count(&master->pool[i], &count);
-		left += count.starting + count.ready + count.draining +
-		    count.stopping;
-	}
+	for (unsigned i = 0; i < master->slots_used; i++)
+		left += member_alive(&master->member[i]);
 	if (left == 0) {
 		control_answer(client, CMD_OK, "stopped", NULL);
 		return;
@@ -122,7 +128,7 @@ wait_reloaded(struct control_client *client)
 {
 	struct master *master = client->master;
 
-	if (master->reload)
+	if (master->reload || master->settling)
 		return;
 	bool ok = strncmp(master->reload_result, "failed: ", 8) != 0;
 	control_answer(client, ok ? CMD_OK : CMD_FAILED,
@@ -135,7 +141,7 @@ cmd_reload(struct control_client *client, const char *const *arg)
 	struct why why = { .text = "" };
 
 	(void)arg;
-	if (client->master->reload) {
+	if (client->master->reload || client->master->settling) {
 		say_failed(client,
 		    "a reload is under way; try again when it"
 		    " is done");
@@ -177,9 +183,8 @@ wait_scaled(struct control_client *client)
 	    count.stopping;
 	if (count.live_ready == wanted && all == wanted &&
 	    !client->master->reload) {
-		snprintf(text, sizeof text, "%s: %d ready%s",
-		    role_info[pool->role_id].name, wanted,
-		    client->wanted < 0 ? ", sized automatically" : "");
+		snprintf(text, sizeof text, "%s: %d ready%s", pool->name,
+		    wanted, client->wanted < 0 ? ", sized automatically" : "");
 		control_answer(client, CMD_OK, text, NULL);
 		return;
 	}
@@ -195,7 +200,7 @@ wait_scaled(struct control_client *client)
 static void
 cmd_scale(struct control_client *client, const char *const *arg)
 {
-	struct pool *pool = command_pool(client, arg[0]);
+	struct pool *pool = command_pool(client, arg[0], true);
 	char text[160], *end;
 	long n = -1;
 
@@ -216,7 +221,7 @@ cmd_scale(struct control_client *client, const char *const *arg)
 			snprintf(text, sizeof text,
 			    "%ld is more than"
 			    " %s.workers.max (%d); raise it and reload",
-			    n, role_info[pool->role_id].name,
+			    n, pool_is(pool, ROLE_TASK) ? "tasks" : pool->name,
 			    pool->policy.limits.max);
 			say_failed(client, text);
 			return;
@@ -232,43 +237,49 @@ cmd_scale(struct control_client *client, const char *const *arg)
 
 /* ------------------------------------------------------- handed to others */
 
-/* A ready worker, idle if there is one. */
+/* The hub, whichever generation it is of; NULL when none serves. */
 static struct member *
-command_worker(struct master *master)
+command_hub(const struct master *master)
 {
-	struct member *busy = NULL;
-
 	for (unsigned i = 0; i < master->slots_used; i++) {
 		struct member *m = &master->member[i];
-		if (m->state != MEMBER_READY ||
-		    m->generation != master->current->generation ||
-		    !master->roles[m->pool->role_id]->control)
-			continue;
-		if (master->board.slot[i].call.started_ns == 0)
+
+		if (m->state == MEMBER_READY && pool_is(m->pool, ROLE_HUB) &&
+		    master->roles[ROLE_HUB]->control)
 			return m;
-		busy = m;
 	}
-	return busy;
+	return NULL;
 }
 
+/* Until a hub takes the connection; one that is held is not waited for. */
 static void
-command_hand_over(struct control_client *client)
+wait_hub(struct control_client *client)
 {
-	struct member *member = command_worker(client->master);
+	struct master *master = client->master;
+	const struct pool *pool = pools_find(master, role_info[ROLE_HUB].name);
+	struct member *member = command_hub(master);
+	char text[700];
 
-	if (!member)
-		say_failed(client, "no worker is ready");
-	else if (member_send(member, MSG_CONTROL, client->fd) < 0)
-		say_failed(client, "the worker takes no more; try again");
-	else
+	if (member && member_send(member, CHAN_CONTROL, client->fd) == 0)
 		control_forget(client);
+	else if (member && errno == EAGAIN)
+		say_failed(client,
+		    "the hub takes no more at the moment; try again");
+	else if (pool->held) {
+		snprintf(text, sizeof text, "the hub is not there: %s",
+		    pool->held_reason);
+		say_failed(client, text);
+	} else if (!stop_keeps(master, ROLE_HUB))
+		say_failed(client, "the service is stopping");
+	else
+		client->wait = wait_hub;
 }
 
 /* --------------------------------------------------------------- dispatch */
 
 #define RUN_CMD_LOCAL(name) NULL
 #define RUN_CMD_MASTER(name) cmd_##name
-#define RUN_CMD_WORKER(name) NULL
+#define RUN_CMD_HUB(name) NULL
 static command_fn *const command_row[CMD_COUNT] = {
 #define CMD(name, arguments, min, max, where, timeout_s, help) \
 	[CMD_ID_##name] = RUN_##where(name),
@@ -290,7 +301,7 @@ command_args(struct control_client *client, const json_t *request,
 	bool ok = (!args || json_is_array(args)) && n >= (size_t)info->min &&
 	    n <= (size_t)info->max && n < COMMAND_ARGS;
 	/* a worker reads the arguments of its commands itself */
-	if (info->where == CMD_WORKER)
+	if (info->where == CMD_HUB)
 		ok = true, n = 0;
 	for (size_t i = 0; ok && i < n; i++) {
 		arg[i] = json_string_value(json_array_get(args, i));
@@ -322,8 +333,8 @@ command_run(struct control_client *client, const json_t *request)
 	}
 	if (command_args(client, request, &cmd_info[id], arg) < 0)
 		return;
-	if (cmd_info[id].where == CMD_WORKER)
-		command_hand_over(client);
+	if (cmd_info[id].where == CMD_HUB)
+		wait_hub(client);
 	else
 		command_row[id](client, arg);
 	if (client->wait)

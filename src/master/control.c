@@ -411,5 +411,6 @@ void
 control_forget(struct control_client *client)
 {
 	client->done = true;
+	client->wait = NULL;
 	buf_clear(&client->out);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * master - start, signals and stop of the family; see master.h and family.h.
+ * master - start and signals of the family, and its files; see master.h and
+ * family.h.
  *
  * Everything that can block (the config, the pid file, users) was done before
  * the loop starts. In the loop a failure is logged with its consequence and the
@@ -73,18 +74,15 @@ master_all_ready(const struct master *master)
 {
 	struct pool_count count;
 
-	for (int i = 0; i < ROLE_COUNT; i++) {
-		pool_count(&master->pool[i], &count);
-		if (count.live_ready < master->pool[i].policy.target)
+	for (size_t i = 0; i < master->pools; i++) {
+		const struct pool *pool = master->pool[i];
+
+		pool_count(pool, &count);
+		/* a background handler that has returned was ready before */
+		if (!pool->ended && count.live_ready < pool_wanted(pool))
 			return false;
 	}
 	return true;
-}
-
-static bool
-master_alone(const struct master *master)
-{
-	return master->slots_used == 0 && master->checks == 0;
 }
 
 static void
@@ -96,8 +94,8 @@ master_started(struct master *master)
 	log_notice("%s is ready after %.1f ms",
 	    master->current->conf->service.name,
 	    (double)(clock_now_ns() - master->started_ns) / (double)NS_PER_MS);
-	for (int i = 0; i < ROLE_COUNT; i++)
-		pool_review(&master->pool[i]);
+	for (size_t i = 0; i < master->pools; i++)
+		pool_review(master->pool[i]);
 }
 
 static void
@@ -111,41 +109,13 @@ master_on_changed(void *ctx)
 	/* first, or whoever waited for a reload would wait for the next */
 	control_poke(master);
 	if (master->phase == PHASE_RUNNING && master->reload_again &&
-	    !master->reload) {
+	    !master->reload && !master->settling) {
 		master->reload_again = false;
 		reload_begin(master, &why); /* says itself why not */
 	}
-	if (master->phase == PHASE_STOPPING && master_alone(master))
+	if (master->phase == PHASE_STOPPING && stop_advance(master))
 		loop_stop(&master->loop);
-}
-
-void
-master_stop(struct master *master, bool now, const char *reason)
-{
-	if (master->phase != PHASE_STOPPING) {
-		log_notice("%s: %s", reason,
-		    now ? "stopping at once" : "draining, then stopping");
-		fd_sd_notify("STOPPING=1");
-	}
-	master->phase = PHASE_STOPPING;
-	reload_abort(master, "the service is stopping");
-	for (int i = 0; i < ROLE_COUNT; i++) {
-		loop_timer_cancel(&master->loop, &master->pool[i].decide);
-		loop_timer_cancel(&master->loop, &master->pool[i].respawn);
-	}
-	for (unsigned i = 0; i < master->slots_used; i++) {
-		struct member *m = &master->member[i];
-		if (m->state == MEMBER_GONE)
-			continue;
-		if (now && m->rung < RUNG_ABRT)
-			m->rung = RUNG_ABRT; /* the next one is KILL */
-		if (now && m->state == MEMBER_STOPPING)
-			member_on_step(m);
-		else
-			member_event(m,
-			    now ? EVENT_ORDER_STOP : EVENT_ORDER_DRAIN, NULL);
-	}
-	master_changed(master);
+	pools_sweep(master);
 }
 
 void
@@ -203,8 +173,8 @@ master_on_usr1(void *ctx, const siginfo_t *info)
 		return;
 	}
 	for (unsigned i = 0; log_fd() >= 0 && i < master->slots_used; i++)
-		if (master->member[i].state != MEMBER_GONE)
-			member_send(&master->member[i], MSG_LOG, log_fd());
+		if (member_alive(&master->member[i]))
+			member_send(&master->member[i], CHAN_LOG, log_fd());
 	log_notice("the log was reopened");
 }
 
@@ -259,6 +229,8 @@ master_setup_files(struct master *master, struct why *why)
 		return -1;
 	}
 	conf_errors_release(&errors);
+	if (hubsock_open(master, why) < 0)
+		return -1;
 	return control_open(master, why);
 }
 
@@ -288,6 +260,7 @@ static void
 master_release(struct master *master)
 {
 	control_close(master);
+	hubsock_close(master);
 	if (master->current)
 		deployment_free(master->current, NULL);
 	if (master->pid_fd >= 0)
@@ -296,6 +269,7 @@ master_release(struct master *master)
 	loop_release(&master->loop);
 	log_level_source(NULL);
 	board_release(&master->board);
+	pools_free(master);
 	free(master->member);
 	fd_close(&master->ready_fd);
 }
@@ -310,7 +284,7 @@ master_run(struct conf *conf, const struct master_options *options)
 	master->roles = options->roles;
 	master->become = options->become;
 	master->ready_fd = options->ready_fd;
-	master->pid_fd = -1;
+	master->pid_fd = master->hub_fd = -1;
 	master->loop.epoll_fd = master->loop.signal_fd = -1;
 	master->pid = getpid();
 	master->started_ns = clock_now_ns();
@@ -327,11 +301,10 @@ master_run(struct conf *conf, const struct master_options *options)
 	title_set("%s: master", conf->service.name);
 	log_notice("%s starts, pid %d, config %s", conf->service.name,
 	    (int)master->pid, conf->file);
-	for (int i = 0; i < ROLE_COUNT; i++)
-		pool_init(&master->pool[i], master, (enum role_id)i);
+	pools_add(master, conf);
 	watch_init(master);
-	for (int i = 0; i < ROLE_COUNT; i++)
-		pool_review(&master->pool[i]);
+	for (size_t i = 0; i < master->pools; i++)
+		pool_review(master->pool[i]);
 	master_changed(master);
 
 	if (loop_run(&master->loop) < 0)

@@ -57,17 +57,10 @@ member_state_name(enum member_state state)
 	return (size_t)state < STATES ? state_name[state] : "?";
 }
 
-const char *
-member_describe_exit(int status, char *buf, size_t size)
+bool
+member_alive(const struct member *member)
 {
-	if (WIFSIGNALED(status)) {
-		const char *name = sigabbrev_np(WTERMSIG(status));
-		snprintf(buf, size, "killed by SIG%s%s", name ? name : "?",
-		    WCOREDUMP(status) ? " (core dumped)" : "");
-	} else
-		snprintf(buf, size, "exited with status %d",
-		    WEXITSTATUS(status));
-	return buf;
+	return member->state != MEMBER_GONE;
 }
 
 void
@@ -84,12 +77,12 @@ member_send(struct member *member, int id, int fd)
 		errno = EPIPE;
 		return -1;
 	}
-	if (chan_send(member->chan_fd, (enum msg_id)id, fd) == 0)
+	if (chan_send(member->chan_fd, (enum chan_id)id, fd) == 0)
 		return 0;
 	if (errno != EPIPE && errno != ECONNRESET)
-		log_warning("cannot tell %s[%d] to %s: %s; going on",
-		    role_info[member->pool->role_id].name, (int)member->pid,
-		    msg_name((enum msg_id)id), strerror(errno));
+		log_warning("cannot tell " PRI_MEMBER " to %s: %s; going on",
+		    ARG_MEMBER(member), chan_name((enum chan_id)id),
+		    strerror(errno));
 	return -1;
 }
 
@@ -114,9 +107,8 @@ member_climb(struct member *member)
 	if (member->rung < RUNG_KILL)
 		member->rung++;
 	int signo = signal_of[member->rung];
-	log_debug("SIG%s to %s[%d]: %s", sigabbrev_np(signo),
-	    role_info[member->pool->role_id].name, (int)member->pid,
-	    member->reason);
+	log_debug("SIG%s to " PRI_MEMBER ": %s", sigabbrev_np(signo),
+	    ARG_MEMBER(member), member->reason);
 	member_kill(member, signo);
 	/* after KILL too: a process in the kernel's hands is worth a look */
 	loop_timer_set(&master->loop, &member->step,
@@ -129,10 +121,19 @@ member_drain(struct member *member)
 	struct master *master = member->master;
 
 	/* a channel that takes nothing any more: the signal says the same */
-	if (member_send(member, MSG_DRAIN, -1) < 0)
+	if (member_send(member, CHAN_DRAIN, -1) < 0)
 		member_kill(member, SIGTERM);
-	loop_timer_set(&master->loop, &member->step,
-	    clock_now_ns() + master->current->conf->service.stop_timeout);
+	int64_t deadline_ns = clock_now_ns() +
+	    master->current->conf->service.stop_timeout;
+	/* the time to stop is for all of them together; who comes late, the hub
+	 * say, shall still have the time of a step */
+	if (master->phase == PHASE_STOPPING) {
+		deadline_ns = clock_now_ns() +
+		    master->current->conf->service.kill_grace;
+		if (deadline_ns < master->stop_deadline_ns)
+			deadline_ns = master->stop_deadline_ns;
+	}
+	loop_timer_set(&master->loop, &member->step, deadline_ns);
 }
 
 static void
@@ -142,8 +143,7 @@ member_ready(struct member *member)
 
 	member->ready_ns = clock_now_ns();
 	loop_timer_cancel(&master->loop, &member->step);
-	log_debug("%s[%d] is ready after %lld us",
-	    role_info[member->pool->role_id].name, (int)member->pid,
+	log_debug(PRI_MEMBER " is ready after %lld us", ARG_MEMBER(member),
 	    (long long)((member->ready_ns - member->forked_ns) / NS_PER_US));
 	reload_on_ready(master, member);
 	pool_on_ready(member->pool, member);
@@ -176,8 +176,7 @@ member_event(struct member *member, enum member_event event, const char *reason)
 	if (reason && !member->reason[0])
 		mem_copy_string(member->reason, sizeof member->reason, reason);
 	if (state != member->state)
-		log_debug("%s[%d] %s: %s, now %s",
-		    role_info[member->pool->role_id].name, (int)member->pid,
+		log_debug(PRI_MEMBER " %s: %s, now %s", ARG_MEMBER(member),
 		    state_name[state], event_name[event],
 		    state_name[member->state]);
 	switch (action) {
@@ -190,8 +189,7 @@ member_event(struct member *member, enum member_event event, const char *reason)
 		member_drain(member);
 		break;
 	case ACTION_CUT:
-		log_error("%s[%d] %s; killing it",
-		    role_info[member->pool->role_id].name, (int)member->pid,
+		log_error(PRI_MEMBER " %s; killing it", ARG_MEMBER(member),
 		    event_name[event]);
 		if (!member->reason[0])
 			mem_copy_string(member->reason, sizeof member->reason,
@@ -237,8 +235,7 @@ member_on_step(void *ctx)
 		reason[0] = '\0';
 	}
 	if (reason[0])
-		log_warning("%s[%d] %s; stopping it",
-		    role_info[member->pool->role_id].name, (int)member->pid,
+		log_warning(PRI_MEMBER " %s; stopping it", ARG_MEMBER(member),
 		    reason);
 	/* the state's deadline outweighs the order that led here */
 	if (reason[0])
@@ -252,22 +249,21 @@ member_retire(struct member *member)
 	if (member->state != MEMBER_READY || member->retiring)
 		return;
 	member->retiring = true;
-	log_debug("%s[%d] asks to be replaced",
-	    role_info[member->pool->role_id].name, (int)member->pid);
+	log_debug(PRI_MEMBER " asks to be replaced", ARG_MEMBER(member));
 	pool_review(member->pool);
 }
 
 static void
-member_on_message(struct member *member, enum msg_id id)
+member_on_message(struct member *member, enum chan_id id)
 {
 	switch (id) {
-	case MSG_READY:
+	case CHAN_READY:
 		member_event(member, EVENT_SAID_READY, NULL);
 		break;
-	case MSG_LOOK:
+	case CHAN_LOOK:
 		watch_look(member->master);
 		break;
-	case MSG_RETIRE:
+	case CHAN_RETIRE:
 		member_retire(member);
 		break;
 	default:
@@ -279,13 +275,13 @@ void
 member_on_chan(void *ctx, unsigned events)
 {
 	struct member *member = ctx;
-	enum msg_id id;
+	enum chan_id id;
 	int fd;
 
 	(void)events;
 	/* bounded, so that a child in a frenzy cannot keep the master */
 	for (int i = 0; i < 16 && member->chan_fd >= 0; i++) {
-		int n = chan_recv(member->chan_fd, MSG_CHILD, &id, &fd);
+		int n = chan_recv(member->chan_fd, CHAN_CHILD, &id, &fd);
 		if (n > 0) {
 			member_on_message(member, id);
 			continue;
@@ -305,57 +301,57 @@ member_on_chan(void *ctx, unsigned events)
 	}
 }
 
-/* "…, while serving GET /x (id …) for 1.2 s", or "". */
+/* To the hub, which wants to know whose work it was. */
 static void
-member_describe_call(const struct slot_snapshot *shot, char *buf, size_t size)
+member_tell_death(struct member *member, pid_t pid, int status)
 {
-	buf[0] = '\0';
-	if (shot->in_call)
-		snprintf(buf, size,
-		    " while %s served %s %s (id %s) for %s after %.3f s",
-		    shot->call.handler, shot->call.method, shot->call.path,
-		    shot->call.id, shot->call.peer,
-		    clock_to_seconds(clock_now_ns() - shot->call.started_ns));
-}
+	struct master *master = member->master;
+	struct board_death death = {
+		.pid = pid,
+		.status = status,
+		.overran = member->overran,
+	};
 
-/* One line a frame, so that the log stays greppable; a recursion that ran away
- * is one frame and how often it stands there. */
-static void
-member_log_trace(const struct member *member, const struct slot_snapshot *shot)
-{
-	char trace[sizeof shot->crash_trace];
-	char *rest = trace;
+	board_death_add(&master->board, &death);
+	for (unsigned i = 0; i < master->slots_used; i++) {
+		struct member *m = &master->member[i];
 
-	if (!shot->crash_signo)
-		return;
-	mem_copy_string(trace, sizeof trace, shot->crash_trace);
-	char *line = strsep(&rest, "\n");
-	for (int i = 0, n = 1; line && *line; i += n, n = 1) {
-		char *next = strsep(&rest, "\n");
-		for (; next && strcmp(next, line) == 0; n++)
-			next = strsep(&rest, "\n");
-		log_error("%s[%d] frame %d: %s%s",
-		    role_info[member->pool->role_id].name, (int)member->pid, i,
-		    line, n > 1 ? ", again and again" : "");
-		line = next;
+		/* a full channel: it is about to look anyway */
+		if (member_alive(m) && m->chan_fd >= 0 &&
+		    master->roles[m->pool->role_id]->death)
+			chan_send(m->chan_fd, CHAN_DEATH, -1);
 	}
 }
 
-/*
- * What happened, in one sentence for the log and for `status`: the way it
- * ended, what it was doing, and why, as far as the master or the child knows.
- */
+/* What the dead one's pool keeps of it. */
 static void
-member_obituary(const struct member *member, const struct slot_snapshot *shot,
-    int status, char *buf, size_t size)
+member_bequeath(const struct member *member, const struct slot_snapshot *shot)
 {
-	char exit_text[64], call_text[768];
+	struct pool *pool = member->pool;
 
-	member_describe_exit(status, exit_text, sizeof exit_text);
-	member_describe_call(shot, call_text, sizeof call_text);
-	snprintf(buf, size, "%s%s%s%s%s%s", exit_text, call_text,
-	    member->reason[0] ? ": " : "", member->reason,
-	    shot->last_error[0] ? ": " : "", shot->last_error);
+	pool->calls += shot->calls;
+	pool->errors += shot->errors;
+	histogram_merge(&pool->latency,
+	    &member->master->board.slot[member->slot].latency);
+}
+
+/* It ended, and not in good order because it was told to. */
+static void
+member_mourn(struct member *member, const struct member *dead,
+    const struct slot_snapshot *shot, int status)
+{
+	struct pool *pool = dead->pool;
+	char what[OBITUARY_SIZE];
+
+	obituary_write(dead, shot, status, what);
+	member->restarts += !dead->ordered;
+	mem_copy_string(member->why, sizeof member->why, what);
+	if (dead->ordered)
+		log_warning(PRI_MEMBER " %s", ARG_MEMBER(dead), what);
+	else if (!reload_on_death(member->master, dead, status, what,
+		     shot->last_error))
+		pool_on_death(pool, dead, shot, status, what);
+	obituary_log_trace(dead, shot);
 }
 
 void
@@ -365,37 +361,25 @@ member_on_exit(void *ctx, pid_t pid, int status)
 	struct master *master = member->master;
 	struct pool *pool = member->pool;
 	struct slot_snapshot shot;
-	const struct slot *slot = &master->board.slot[member->slot];
 	bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-	char what[1792];
 
+	/* first, for the hub sees that the process is no more */
+	member_tell_death(member, pid, status);
 	/* what it said last: a READY may sit in front of its end */
 	member->pid = 0;
 	member_on_chan(member, LOOP_READ);
 	member->pid = pid;
 
-	slot_snapshot(slot, &shot);
-	pool->calls += shot.calls;
-	pool->errors += shot.errors;
-	histogram_merge(&pool->latency, &slot->latency);
-	member_obituary(member, &shot, status, what, sizeof what);
+	slot_snapshot(&master->board.slot[member->slot], &shot);
+	member_bequeath(member, &shot);
 
 	struct member dead = *member;
 	member_event(member, EVENT_EXIT, NULL);
 	member->pid = 0;
-	if (dead.ordered && clean) {
-		log_debug("%s[%d] has drained", role_info[pool->role_id].name,
-		    (int)pid);
-	} else {
-		member->restarts += !dead.ordered;
-		mem_copy_string(member->why, sizeof member->why, what);
-		if (dead.ordered)
-			log_warning("%s[%d] %s", role_info[pool->role_id].name,
-			    (int)pid, what);
-		else if (!reload_on_death(master, &dead, what))
-			pool_on_death(pool, &dead, shot.in_call, status, what);
-		member_log_trace(&dead, &shot);
-	}
+	if (dead.ordered && clean)
+		log_debug(PRI_MEMBER " has drained", ARG_MEMBER(&dead));
+	else
+		member_mourn(member, &dead, &shot, status);
 	pool_on_room(pool);
 	pool_review(pool);
 	master_changed(master);

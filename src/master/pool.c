@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -32,8 +31,7 @@ pool_note(struct pool *pool, int level, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(note->text, sizeof note->text, format, ap);
 	va_end(ap);
-	log_write((enum log_level)level, "pool %s: %s",
-	    role_info[pool->role_id].name, note->text);
+	log_write((enum log_level)level, "pool %s: %s", pool->name, note->text);
 }
 
 void
@@ -64,18 +62,30 @@ pool_count(const struct pool *pool, struct pool_count *count)
 		    master->board.slot[i].call.started_ns != 0)
 			count->busy++;
 	}
-	count->spare = board_count_spare(&master->board, pool->role_id);
+	/* the bits of a role whose size is fixed are nobody's business */
+	count->spare = pool_is_sized(pool) ?
+	    board_count_spare(&master->board, pool->role_id) :
+	    count->ready - count->busy;
 }
 
-static void
-pool_read_limits(const struct conf *conf, struct policy_limits *limits)
+int
+pool_members(const struct pool *pool)
 {
-	limits->start = conf->rest_workers.start;
-	limits->min_spare = conf->rest_workers.min_spare;
-	limits->max_spare = conf->rest_workers.max_spare;
-	limits->max = conf->rest_workers.max;
-	limits->grow_delay_ns = conf->rest_workers.grow_delay;
-	limits->shrink_delay_ns = conf->rest_workers.shrink_delay;
+	const struct master *master = pool->master;
+	int n = 0;
+
+	for (unsigned i = 0; i < master->slots_used; i++)
+		n += master->member[i].pool == pool &&
+		    member_alive(&master->member[i]);
+	return n;
+}
+
+int
+pool_wanted(const struct pool *pool)
+{
+	if (pool->finished || !pool_in(pool, pool->master->current->conf))
+		return 0;
+	return pool->policy.target;
 }
 
 static void
@@ -87,7 +97,10 @@ pool_on_decide(void *ctx)
 static void
 pool_on_respawn(void *ctx)
 {
-	pool_review(ctx);
+	struct pool *pool = ctx;
+
+	pool->ended = false;
+	pool_review(pool);
 }
 
 static void
@@ -104,22 +117,26 @@ pool_on_calm(void *ctx)
 	master_changed(pool->master);
 }
 
+static void
+pool_read_backoff(struct pool *pool, const struct conf *conf)
+{
+	backoff_init(&pool->backoff, conf->service.respawn_min_delay,
+	    pool->role_id == ROLE_HUB ? conf->hub.respawn_max_delay :
+					conf->service.respawn_max_delay);
+}
+
 void
-pool_init(struct pool *pool, struct master *master, enum role_id id)
+pool_init(struct pool *pool, const struct conf *conf)
 {
 	struct policy_limits limits;
 
-	pool->master = master;
-	pool->role_id = id;
 	pool->scaled = -1;
 	loop_timer_init(&pool->decide, pool_on_decide, pool);
 	loop_timer_init(&pool->respawn, pool_on_respawn, pool);
 	loop_timer_init(&pool->calm, pool_on_calm, pool);
-	pool_read_limits(master->current->conf, &limits);
+	pool_read_limits(pool, conf, &limits);
 	policy_init(&pool->policy, &limits);
-	backoff_init(&pool->backoff,
-	    master->current->conf->service.respawn_min_delay,
-	    master->current->conf->service.respawn_max_delay);
+	pool_read_backoff(pool, conf);
 }
 
 void
@@ -127,7 +144,7 @@ pool_configure(struct pool *pool, const struct conf *conf)
 {
 	struct policy_limits limits;
 
-	pool_read_limits(conf, &limits);
+	pool_read_limits(pool, conf, &limits);
 	policy_set_limits(&pool->policy, &limits);
 	if (pool->scaled > limits.max) {
 		pool_note(pool, LOG_LEVEL_NOTICE,
@@ -136,8 +153,7 @@ pool_configure(struct pool *pool, const struct conf *conf)
 		    pool->scaled, limits.max);
 		pool->scaled = limits.max;
 	}
-	backoff_init(&pool->backoff, conf->service.respawn_min_delay,
-	    conf->service.respawn_max_delay);
+	pool_read_backoff(pool, conf);
 }
 
 void
@@ -145,6 +161,7 @@ pool_unhold(struct pool *pool)
 {
 	pool->young_deaths = 0;
 	pool->held = pool->held_for_good = false;
+	pool->ended = pool->finished = false;
 	pool->held_reason[0] = '\0';
 	backoff_reset(&pool->backoff);
 	loop_timer_cancel(&pool->master->loop, &pool->respawn);
@@ -164,15 +181,16 @@ pool_scale(struct pool *pool, int n)
 	pool_review(pool);
 }
 
-/* Waits before the next attempt; attempts that are due together are one. */
-static void
-pool_wait(struct pool *pool)
+void
+pool_wait(struct pool *pool, int64_t at_least_ns)
 {
 	struct master *master = pool->master;
 
 	if (loop_timer_is_set(&pool->respawn))
 		return;
 	int64_t delay = backoff_next(&pool->backoff, (uint32_t)mrand48());
+	if (delay < at_least_ns)
+		delay = at_least_ns;
 	pool->retry_at_ns = clock_now_ns() + delay;
 	loop_timer_set(&master->loop, &pool->respawn, pool->retry_at_ns);
 }
@@ -208,7 +226,7 @@ pool_spawn(struct pool *pool, int n)
 		}
 		if (pool_start_gives_up(pool, &why))
 			return;
-		pool_wait(pool);
+		pool_wait(pool, 0);
 		pool_note(pool, LOG_LEVEL_ERROR, "%s; retrying in %.1f s",
 		    why.text,
 		    clock_to_seconds(pool->retry_at_ns - clock_now_ns()));
@@ -306,21 +324,44 @@ pool_decide(struct pool *pool, const struct pool_count *count)
 		loop_timer_cancel(&master->loop, &pool->decide);
 }
 
+/* Not now, whatever is missing. */
+static bool
+pool_must_wait(const struct pool *pool, const struct pool_count *count)
+{
+	const struct master *master = pool->master;
+	const struct pool *hub = pools_find(master, role_info[ROLE_HUB].name);
+	struct pool_count its;
+
+	/* two hubs would write to one store */
+	if (pool_is(pool, ROLE_HUB))
+		return count->starting + count->ready + count->draining +
+		    count->stopping >
+		    0;
+	if (master->phase != PHASE_STARTING)
+		return false;
+	/* the hub comes first: what it finds wrong ends the start */
+	pool_count(hub, &its);
+	return its.ready == 0;
+}
+
 void
 pool_review(struct pool *pool)
 {
 	struct master *master = pool->master;
 	struct pool_count count;
 
-	if (master->phase == PHASE_STOPPING)
+	/* those who drain before the hub may still need another one */
+	if (master->phase == PHASE_STOPPING &&
+	    !(pool_is(pool, ROLE_HUB) && stop_keeps(master, ROLE_HUB)))
 		return;
 	pool_count(pool, &count);
 	/* a reload counts on the numbers it began with */
-	if (!master->reload && master->phase == PHASE_RUNNING)
+	if (pool_is_sized(pool) && !master->reload &&
+	    master->phase == PHASE_RUNNING)
 		pool_decide(pool, &count);
 
-	int missing = pool->policy.target - count.live;
-	if (missing > 0)
+	int missing = pool_wanted(pool) - count.live;
+	if (missing > 0 && !pool_must_wait(pool, &count))
 		pool_spawn(pool, missing);
 	for (; missing < 0; missing++) {
 		struct member *member = pool_least_needed(pool);
@@ -328,8 +369,10 @@ pool_review(struct pool *pool)
 			break;
 		member_event(member, EVENT_ORDER_DRAIN, "more than needed");
 	}
-	if (count.retiring > 0 && count.live_ready >= pool->policy.target)
+	if (count.retiring > 0 && count.live_ready >= pool_wanted(pool))
 		pool_drain_retiring(pool);
+	if (!pool_is_sized(pool))
+		return;
 	pool_count(pool, &count);
 	pool_publish(pool, &count);
 }
@@ -337,7 +380,7 @@ pool_review(struct pool *pool)
 void
 pool_on_room(struct pool *pool)
 {
-	if (pool->young_deaths == 0)
+	if (pool->young_deaths == 0 && !pool->ended)
 		loop_timer_cancel(&pool->master->loop, &pool->respawn);
 }
 
@@ -346,78 +389,16 @@ pool_on_ready(struct pool *pool, struct member *member)
 {
 	struct master *master = pool->master;
 
-	(void)member;
+	if (pool_is(pool, ROLE_HUB) && master->settling &&
+	    member->generation == master->current->generation)
+		reload_settle(master, NULL);
 	if (pool->young_deaths > 0 && !loop_timer_is_set(&pool->calm))
 		loop_timer_set(&master->loop, &pool->calm,
 		    clock_now_ns() +
 			master->current->conf->service.respawn_young);
 	pool_review(pool);
-}
-
-/* Died so early, and not over a request, that its successor may as well. */
-static bool
-pool_died_young(const struct pool *pool, const struct member *member,
-    bool in_call)
-{
-	const struct conf *conf = pool->master->current->conf;
-
-	if (member->ready_ns == 0)
-		return true;
-	return !in_call &&
-	    clock_now_ns() - member->ready_ns < conf->service.respawn_young;
-}
-
-void
-pool_on_death(struct pool *pool, const struct member *member, bool in_call,
-    int status, const char *what)
-{
-	struct master *master = pool->master;
-	const struct conf *conf = master->current->conf;
-
-	if (master->phase == PHASE_STOPPING)
-		return;
-	pool->restarts++;
-	mem_copy_string(pool->last_restart, sizeof pool->last_restart, what);
-	bool hopeless = WIFEXITED(status) &&
-	    WEXITSTATUS(status) == CHILD_EXIT_CONFIG;
-	if (master->phase == PHASE_STARTING && member->ready_ns == 0) {
-		master_start_failed(master, hopeless ? CHILD_EXIT_CONFIG : 1,
-		    what);
-		return;
-	}
-	if (hopeless) {
-		pool->held_for_good = pool->held = true;
-		mem_copy_string(pool->held_reason, sizeof pool->held_reason,
-		    what);
-		pool_note(pool, LOG_LEVEL_ERROR,
-		    "%s[%d] %s; held until a"
-		    " reload, starting another cannot help",
-		    role_info[pool->role_id].name, (int)member->pid, what);
-		return;
-	}
-	if (!pool_died_young(pool, member, in_call)) {
-		pool_note(pool, LOG_LEVEL_ERROR,
-		    "%s[%d] %s; starting another at once",
-		    role_info[pool->role_id].name, (int)member->pid, what);
-		return;
-	}
-	pool->young_deaths++;
-	loop_timer_cancel(&master->loop, &pool->calm);
-	pool_wait(pool);
-	int64_t wait_ns = pool->retry_at_ns - clock_now_ns();
-	if (!pool->held &&
-	    pool->young_deaths >= (unsigned)conf->service.respawn_hold) {
-		pool->held = true;
-		mem_copy_string(pool->held_reason, sizeof pool->held_reason,
-		    what);
-		if (master->phase == PHASE_STARTING) {
-			master_start_failed(master, EXIT_FAILURE, what);
-			return;
-		}
-	}
-	pool_note(pool, LOG_LEVEL_ERROR,
-	    "%s[%d] %s; died young, %u in a row%s; starting another in %.1f s",
-	    role_info[pool->role_id].name, (int)member->pid, what,
-	    pool->young_deaths, pool->held ? "; held" : "",
-	    clock_to_seconds(wait_ns > 0 ? wait_ns : 0));
+	/* the others have waited for it */
+	if (pool_is(pool, ROLE_HUB) && master->phase == PHASE_STARTING)
+		for (size_t i = 0; i < master->pools; i++)
+			pool_review(master->pool[i]);
 }

@@ -4,60 +4,34 @@
  *
  *   read and check the file ─► check child loads the modules ─► canary ready
  *     ─► as many as the old has, all ready ─► commit: the old drain
+ *     ─► the old hub is gone ─► the new hub is ready
  *
  * Until the commit the old generation serves as if nothing happened, so giving
  * up is always the same: end the new ones, close what is new, say why. Any
- * error, any death of a new child and the start deadline lead there. One reload
- * at a time; a HUP meanwhile makes one more.
+ * error, any death of a new child and the start deadline lead there. After it a
+ * hub that does not come up is tried again like any child that died, and the
+ * reload is reported as failed in that. One reload at a time; a HUP meanwhile
+ * makes one more.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/why.h"
 #include "core/chan.h"
-#include "core/check.h"
-#include "master/family.h"
-
-#define RELOAD_CHECK_MAX 65536
-
-/* Outlives a reload that is given up, until its child has been reaped. */
-struct reload_check {
-	struct master *master;
-	struct loop_child exit;
-};
-
-struct reload {
-	struct master *master;
-	struct deployment *next;
-	struct check check;
-	struct loop_io check_io;
-	struct loop_timer check_deadline;
-	struct buf check_text;
-	bool canary_ready;
-	/* how many of the new generation each pool is to have */
-	int wanted[ROLE_COUNT];
-};
+#include "master/reload.h"
 
 static void
 reload_free(struct reload *reload)
 {
-	struct master *master = reload->master;
-
-	loop_timer_cancel(&master->loop, &reload->check_deadline);
-	loop_io_del(&master->loop, &reload->check_io);
-	fd_close(&reload->check.fd);
-	buf_release(&reload->check_text);
+	reload_check_drop(reload);
+	reload->master->reload = NULL;
 	free(reload);
-	master->reload = NULL;
 }
 
 /* What the operator reads: every error, each on a line of its own in the log,
@@ -78,7 +52,7 @@ reload_say(struct master *master, bool ok, const char *text)
 		fd_sd_notify("READY=1");
 }
 
-static void
+void
 reload_join(const struct conf_errors *errors, char *text, size_t size)
 {
 	size_t len = 0;
@@ -97,13 +71,10 @@ reload_abort(struct master *master, const char *reason)
 	if (!reload)
 		return;
 	struct deployment *next = reload->next;
-	if (reload->check.pid > 0)
-		kill(reload->check.pid, SIGKILL);
 	reload_free(reload);
 	for (unsigned i = 0; i < master->slots_used; i++) {
 		struct member *m = &master->member[i];
-		if (m->state != MEMBER_GONE &&
-		    m->generation == next->generation)
+		if (member_alive(m) && m->generation == next->generation)
 			member_event(m,
 			    m->state == MEMBER_READY ? EVENT_ORDER_DRAIN :
 						       EVENT_ORDER_STOP,
@@ -111,8 +82,8 @@ reload_abort(struct master *master, const char *reason)
 	}
 	deployment_free(next, &master->current->listen);
 	reload_say(master, false, reason);
-	for (int i = 0; i < ROLE_COUNT; i++)
-		pool_review(&master->pool[i]);
+	for (size_t i = 0; i < master->pools; i++)
+		pool_review(master->pool[i]);
 	master_changed(master);
 }
 
@@ -153,47 +124,95 @@ reload_apply_log(struct master *master, const struct conf *old,
 		return;
 	}
 	for (unsigned i = 0; i < master->slots_used; i++)
-		if (master->member[i].state != MEMBER_GONE && log_fd() >= 0)
-			member_send(&master->member[i], MSG_LOG, log_fd());
+		if (member_alive(&master->member[i]) && log_fd() >= 0)
+			member_send(&master->member[i], CHAN_LOG, log_fd());
 }
 
-/* The point of no return: the new serve, the old finish. */
-static void
-reload_commit(struct master *master)
+/* The old finish; how many there are of them. */
+static int
+reload_drain_old(struct master *master)
 {
-	struct reload *reload = master->reload;
-	struct deployment *old = master->current;
-	char text[160];
-	int ready = 0, draining = 0;
+	int n = 0;
 
-	master->current = reload->next;
-	reload_free(reload);
-	reload_apply_log(master, old->conf, master->current->conf);
-	listen_apply(&master->current->listen, master->current->conf);
-	watch_configure(master);
-	for (int i = 0; i < ROLE_COUNT; i++) {
-		struct pool *pool = &master->pool[i];
-		pool_configure(pool, master->current->conf);
-		pool_unhold(pool);
-		ready += reload_count(master, pool, master->current->generation,
-		    true);
-	}
 	for (unsigned i = 0; i < master->slots_used; i++) {
 		struct member *m = &master->member[i];
 		if (m->generation == master->current->generation ||
 		    (m->state != MEMBER_STARTING && m->state != MEMBER_READY))
 			continue;
-		draining++;
+		n++;
 		member_event(m, EVENT_ORDER_DRAIN, "an older generation");
 	}
+	return n;
+}
+
+/* Each pool is the new config's; how many of its members are ready. */
+static int
+reload_take_over(struct master *master)
+{
+	int ready = 0;
+
+	for (size_t i = 0; i < master->pools; i++) {
+		struct pool *pool = master->pool[i];
+		pool_configure(pool, master->current->conf);
+		pool_unhold(pool);
+		ready += reload_count(master, pool, master->current->generation,
+		    true);
+		if (pool->next_ended)
+			pool_on_return(pool, pool->next_status,
+			    pool->next_reason);
+	}
+	return ready;
+}
+
+/*
+ * The point of no return: the new serve, the old finish. Two hubs would write
+ * to one store, so the old one goes before the new one is started, its clients
+ * wait meanwhile, and what becomes of that is the end of the reload's story.
+ */
+static void
+reload_commit(struct master *master)
+{
+	struct deployment *old = master->current;
+	char text[160];
+
+	master->current = master->reload->next;
+	reload_free(master->reload);
+	reload_apply_log(master, old->conf, master->current->conf);
+	listen_apply(&master->current->listen, master->current->conf);
+	watch_configure(master);
+	int ready = reload_take_over(master);
+	int draining = reload_drain_old(master);
 	deployment_free(old, &master->current->listen);
 	snprintf(text, sizeof text,
 	    "generation %u: %d ready, %d of older generations draining",
 	    master->current->generation, ready, draining);
-	reload_say(master, true, text);
-	for (int i = 0; i < ROLE_COUNT; i++) {
-		pool_note(&master->pool[i], LOG_LEVEL_INFO, "reload: %s", text);
-		pool_review(&master->pool[i]);
+	mem_copy_string(master->reload_result, sizeof master->reload_result,
+	    text);
+	master->settling = true;
+	for (size_t i = 0; i < master->pools; i++) {
+		pool_note(master->pool[i], LOG_LEVEL_INFO, "reload: %s", text);
+		pool_review(master->pool[i]);
+	}
+	master_changed(master);
+}
+
+void
+reload_settle(struct master *master, const char *what)
+{
+	char text[sizeof master->reload_result];
+
+	master->settling = false;
+	mem_copy_string(text, sizeof text, master->reload_result);
+	if (!what) {
+		reload_say(master, true, text);
+	} else {
+		snprintf(master->reload_result, sizeof master->reload_result,
+		    "failed: %.160s; but its hub %.700s", text, what);
+		log_error("reload: %s",
+		    master->reload_result + strlen("failed: "));
+		if (master->phase == PHASE_RUNNING)
+			fd_sd_notify("READY=1");
+		master->reload_wall_ns = clock_wall_ns();
 	}
 	master_changed(master);
 }
@@ -206,13 +225,13 @@ reload_advance(struct master *master)
 	bool complete = true;
 	struct why why;
 
-	for (int i = 0; i < ROLE_COUNT; i++) {
-		struct pool *pool = &master->pool[i];
+	for (size_t i = 0; i < master->pools; i++) {
+		struct pool *pool = master->pool[i];
 		unsigned generation = reload->next->generation;
-		int wanted = reload->canary_ready ? reload->wanted[i] : 1;
+		int wanted = reload->canary_ready ? pool->next_wanted : 1;
 		int have = reload_count(master, pool, generation, false);
 		/* a pool scaled to none has no canary either */
-		if (reload->wanted[i] == 0)
+		if (pool->next_wanted == 0 || pool->next_ended)
 			continue;
 		for (; have < wanted; have++) {
 			if (spawn_member(pool, reload->next, &why))
@@ -221,7 +240,7 @@ reload_advance(struct master *master)
 			return;
 		}
 		if (reload_count(master, pool, generation, true) <
-		    reload->wanted[i])
+		    pool->next_wanted)
 			complete = false;
 	}
 	if (complete)
@@ -240,95 +259,63 @@ reload_on_ready(struct master *master, struct member *member)
 }
 
 bool
-reload_on_death(struct master *master, const struct member *member,
-    const char *what)
+reload_on_death(struct master *master, const struct member *member, int status,
+    const char *what, const char *left)
 {
 	struct reload *reload = master->reload;
+	struct pool *pool = member->pool;
 	char reason[900];
 
 	if (!reload || member->generation != reload->next->generation)
 		return false;
-	snprintf(reason, sizeof reason, "%s[%d] of the new generation %s",
-	    role_info[member->pool->role_id].name, (int)member->pid, what);
+	/* a background handler may be quick */
+	if (pool_has_returned(pool, member, status)) {
+		pool->next_ended = true;
+		pool->next_status = status;
+		mem_copy_string(pool->next_reason, sizeof pool->next_reason,
+		    left);
+		reload_advance(master);
+		return true;
+	}
+	snprintf(reason, sizeof reason, PRI_MEMBER " of the new generation %s",
+	    ARG_MEMBER(member), what);
 	reload_abort(master, reason);
 	return true;
 }
 
-static void
-reload_on_checked(struct master *master, int status)
+/* As many as now, within the bounds of the new config. */
+static int
+reload_wanted(const struct pool *pool, const struct conf *conf)
 {
-	struct reload *reload = master->reload;
-	struct conf_errors errors = { 0 };
-	char text[900];
+	struct policy_limits limits;
+	int wanted = pool->scaled >= 0 ? pool->scaled : pool->policy.target;
 
-	reload->check.pid = 0;
-	check_collect(reload->check_text.data ? reload->check_text.data : "",
-	    reload->check_text.len, status, &errors);
-	if (errors.n > 0) {
-		for (size_t i = 0; i < errors.n; i++)
-			log_error("reload: %s", errors.v[i]);
-		reload_join(&errors, text, sizeof text);
-		conf_errors_release(&errors);
+	/* the hub has its turn after the commit */
+	if (pool_is(pool, ROLE_HUB) || !pool_in(pool, conf))
+		return 0;
+	pool_read_limits(pool, conf, &limits);
+	if (pool->scaled < 0 && wanted < limits.start)
+		wanted = limits.start;
+	return wanted > limits.max ? limits.max : wanted;
+}
+
+void
+reload_on_checked(struct reload *reload, const char *text)
+{
+	struct master *master = reload->master;
+	const struct conf *conf = reload->next->conf;
+
+	if (text[0]) {
 		reload_abort(master, text);
 		return;
 	}
-	conf_errors_release(&errors);
-	loop_timer_cancel(&master->loop, &reload->check_deadline);
-	for (int i = 0; i < ROLE_COUNT; i++) {
-		struct pool *pool = &master->pool[i];
-		const struct conf *conf = reload->next->conf;
-		/* as many as now, within the bounds of the new config */
-		int wanted = pool->scaled >= 0 ? pool->scaled :
-						 pool->policy.target;
-		if (pool->scaled < 0 && wanted < conf->rest_workers.start)
-			wanted = conf->rest_workers.start;
-		if (wanted > conf->rest_workers.max)
-			wanted = conf->rest_workers.max;
-		reload->wanted[i] = wanted;
+	pools_add(master, conf);
+	for (size_t i = 0; i < master->pools; i++) {
+		struct pool *pool = master->pool[i];
+		pool->next_wanted = reload_wanted(pool, conf);
+		pool->next_ended = false;
 	}
 	reload_advance(master);
-}
-
-static void
-reload_on_pipe(void *ctx, unsigned events)
-{
-	struct reload *reload = ctx;
-	ssize_t n;
-
-	(void)events;
-	while ((n = buf_read_fd(&reload->check_text, reload->check.fd)) > 0)
-		;
-	/* at its end, or full: the first errors are the ones that matter */
-	if (n == 0 || errno != EAGAIN)
-		loop_io_del(&reload->master->loop, &reload->check_io);
-}
-
-static void
-reload_on_check_exit(void *ctx, pid_t pid, int status)
-{
-	struct reload_check *watch = ctx;
-	struct master *master = watch->master;
-	struct reload *reload = master->reload;
-
-	free(watch);
-	master->checks--;
-	master_changed(master);
-	/* that of a reload which was given up needs no more than reaping */
-	if (!reload || reload->check.pid != pid)
-		return;
-	reload_on_pipe(reload, LOOP_READ);
-	reload_on_checked(master, status);
-}
-
-static void
-reload_on_check_deadline(void *ctx)
-{
-	struct reload *reload = ctx;
-
-	/* its end is reported as that of any check that did not end well */
-	log_error("reload: the check of modules takes longer than"
-		  " start_timeout; killing it");
-	kill(reload->check.pid, SIGKILL);
 }
 
 /* Reads the config and opens its sockets; all errors in `errors`. */
@@ -353,36 +340,6 @@ reload_prepare(struct master *master, struct conf_errors *errors)
 	return next;
 }
 
-static int
-reload_watch_check(struct reload *reload, struct why *why)
-{
-	struct master *master = reload->master;
-
-	if (check_start(&reload->check, reload->next->conf, master->roles,
-		&master->become, why) < 0)
-		return -1;
-	struct reload_check *watch = mem_alloc(sizeof *watch);
-	watch->master = master;
-	if (loop_child_add(&master->loop, &watch->exit, reload->check.pid,
-		reload_on_check_exit, watch) < 0) {
-		/* unwatched it could not be reaped later */
-		why_set(why, "cannot watch the check: %s", strerror(errno));
-		kill(reload->check.pid, SIGKILL);
-		while (
-		    waitpid(reload->check.pid, NULL, 0) < 0 && errno == EINTR)
-			;
-		reload->check.pid = 0;
-		free(watch);
-		return -1;
-	}
-	master->checks++;
-	if (loop_io_add(&master->loop, &reload->check_io, reload->check.fd,
-		LOOP_READ, reload_on_pipe, reload) < 0)
-		return why_set(why, "cannot watch the check: %s",
-		    strerror(errno));
-	return 0;
-}
-
 int
 reload_begin(struct master *master, struct why *why)
 {
@@ -392,7 +349,7 @@ reload_begin(struct master *master, struct why *why)
 	if (master->phase != PHASE_RUNNING)
 		return why_set(why, "the service is %s",
 		    master->phase == PHASE_STARTING ? "starting" : "stopping");
-	if (master->reload) {
+	if (master->reload || master->settling) {
 		master->reload_again = true;
 		return why_set(why,
 		    "a reload is under way; another follows it");
@@ -413,17 +370,10 @@ reload_begin(struct master *master, struct why *why)
 	struct reload *reload = mem_alloc(sizeof *reload);
 	reload->master = master;
 	reload->next = next;
-	reload->check.fd = -1;
-	reload->check_io.fd = -1;
 	master->reload = reload;
-	buf_init(&reload->check_text, RELOAD_CHECK_MAX);
-	loop_timer_init(&reload->check_deadline, reload_on_check_deadline,
-	    reload);
-	if (reload_watch_check(reload, why) < 0) {
+	if (reload_check_start(reload, why) < 0) {
 		reload_abort(master, why->text);
 		return -1;
 	}
-	loop_timer_set(&master->loop, &reload->check_deadline,
-	    clock_now_ns() + next->conf->service.start_timeout);
 	return 0;
 }

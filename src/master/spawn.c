@@ -26,7 +26,7 @@ static struct member *
 spawn_slot(struct master *master)
 {
 	for (unsigned i = 0; i < master->board.slots; i++)
-		if (master->member[i].state == MEMBER_GONE)
+		if (!member_alive(&master->member[i]))
 			return &master->member[i];
 	return NULL;
 }
@@ -48,6 +48,8 @@ spawn_child(struct pool *pool, const struct deployment *deployment,
 		.become = master->become,
 		.listener = deployment->listen.v,
 		.listeners = deployment->listen.n,
+		.hub_fd = pool_is(pool, ROLE_HUB) ? master->hub_fd : -1,
+		.entry = pool_entry(pool, deployment->conf),
 	};
 	child_run(&spec);
 }
@@ -108,6 +110,7 @@ spawn_member(struct pool *pool, const struct deployment *deployment,
 		return NULL;
 	}
 	fd_close(&pair[1]);
+	board_death_forget(&master->board, pid);
 
 	memset(member, 0, offsetof(struct member, restarts));
 	member->master = master;

@@ -57,12 +57,16 @@ status_call(const struct slot_snapshot *shot, int64_t now_ns)
 {
 	if (!shot->in_call)
 		return json_null();
+	/* that of a background handler has none */
+	json_t *left = shot->call.deadline_ns > 0 ?
+	    status_seconds(shot->call.deadline_ns - now_ns) :
+	    json_null();
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "id",
 	    shot->call.id, "door", door_name((enum call_door)shot->call.door),
 	    "method", shot->call.method, "path", shot->call.path, "handler",
 	    shot->call.handler, "peer", shot->call.peer, "age",
 	    status_seconds(now_ns - shot->call.started_ns), "deadline_in",
-	    status_seconds(shot->call.deadline_ns - now_ns));
+	    left);
 }
 
 static json_t *
@@ -75,10 +79,10 @@ status_child(const struct member *member, int64_t now_ns)
 	bool busy = member->state == MEMBER_READY && shot.in_call;
 	return json_pack("{s:i, s:s, s:i, s:s, s:i, s:o, s:I, s:I, s:i, s:o,"
 			 " s:I, s:o, s:i, s:o}",
-	    "slot", (int)member->slot, "role",
-	    role_info[member->pool->role_id].name, "pid", (int)member->pid,
-	    "state", busy ? "busy" : member_state_name(member->state),
-	    "generation", (int)member->generation, "uptime",
+	    "slot", (int)member->slot, "role", member->pool->name, "pid",
+	    (int)member->pid, "state",
+	    busy ? "busy" : member_state_name(member->state), "generation",
+	    (int)member->generation, "uptime",
 	    status_seconds(now_ns - member->forked_ns), "calls",
 	    (json_int_t)shot.calls, "errors", (json_int_t)shot.errors,
 	    "connections", (int)shot.connections, "heartbeat_age",
@@ -106,16 +110,17 @@ status_pool(const struct pool *pool, int64_t now_ns)
 		errors += master->board.slot[i].errors;
 		histogram_merge(&latency, &master->board.slot[i].latency);
 	}
-	json_t *target = pool->scaled < 0 ? json_string("auto") :
-					    json_integer(pool->scaled);
+	json_t *target = !pool_is_sized(pool) ? json_string("fixed") :
+	    pool->scaled < 0		      ? json_string("auto") :
+						json_integer(pool->scaled);
 	json_t *retry = loop_timer_is_set(&pool->respawn) ?
 	    status_seconds(pool->retry_at_ns - now_ns) :
 	    json_null();
 	return json_pack("{s:s, s:o, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i,"
 			 " s:i, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}",
-	    "role", role_info[pool->role_id].name, "target", target, "wanted",
-	    pool->policy.target, "ready", count.ready, "busy", count.busy,
-	    "spare", count.spare, "starting", count.starting, "draining",
+	    "role", pool->name, "target", target, "wanted", pool_wanted(pool),
+	    "ready", count.ready, "busy", count.busy, "spare", count.spare,
+	    "starting", count.starting, "draining",
 	    count.draining + count.stopping, "min_spare", limits->min_spare,
 	    "max_spare", limits->max_spare, "max", limits->max, "calls",
 	    (json_int_t)calls, "errors", (json_int_t)errors, "p50_us",
@@ -142,7 +147,7 @@ status_phase(const struct master *master)
 	case PHASE_RUNNING:
 		break;
 	}
-	return master->reload ? "reloading" : "running";
+	return master->reload || master->settling ? "reloading" : "running";
 }
 
 static json_t *
@@ -167,9 +172,9 @@ status_report(struct master *master)
 	for (size_t i = 0; i < master->current->listen.n; i++)
 		json_array_append_new(listen,
 		    control_text(master->current->listen.v[i].text));
-	for (int i = 0; i < ROLE_COUNT; i++)
+	for (size_t i = 0; i < master->pools; i++)
 		json_array_append_new(pools,
-		    status_pool(&master->pool[i], now_ns));
+		    status_pool(master->pool[i], now_ns));
 	for (unsigned i = 0; i < master->slots_used; i++)
 		if (master->member[i].state != MEMBER_GONE)
 			json_array_append_new(children,
@@ -205,7 +210,13 @@ status_explain(struct pool *pool)
 			control_text(note->text)));
 	}
 	pool_count(pool, &count);
-	if (pool->scaled >= 0)
+	if (!pool_is_sized(pool))
+		snprintf(now, sizeof now, "%d ready of %d%s", count.live_ready,
+		    pool_wanted(pool),
+		    pool->finished  ? ", it has ended for good" :
+			pool->ended ? ", it has returned and is started again" :
+				      ", its size is fixed");
+	else if (pool->scaled >= 0)
 		snprintf(now, sizeof now,
 		    "%d ready of %d, scaled by the"
 		    " operator",
@@ -220,6 +231,6 @@ status_explain(struct pool *pool)
 	if (pool->held)
 		snprintf(now + strlen(now), sizeof now - strlen(now),
 		    "; held: %.200s", pool->held_reason);
-	return json_pack("{s:s, s:o, s:s}", "role",
-	    role_info[pool->role_id].name, "decisions", decisions, "now", now);
+	return json_pack("{s:s, s:o, s:s}", "role", pool->name, "decisions",
+	    decisions, "now", now);
 }

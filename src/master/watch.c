@@ -48,17 +48,17 @@ watch_call(struct member *member, int64_t now_ns)
 		member->overrun_ns = shot.call.started_ns;
 		slot->cancel = shot.call.started_ns;
 		member_kill(member, CHILD_SIGNAL_OVERRUN);
-		log_warning("%s[%d]: %s has overrun its %.3f s serving %s %s"
-			    " (id %s); told to give up",
-		    role_info[member->pool->role_id].name, (int)member->pid,
-		    shot.call.handler, limit, shot.call.method, shot.call.path,
-		    shot.call.id);
+		log_warning(PRI_MEMBER ": %s has overrun its %.3f s serving "
+				       "%s %s (id %s); told to give up",
+		    ARG_MEMBER(member), shot.call.handler, limit,
+		    shot.call.method, shot.call.path, shot.call.id);
 		return now_ns + grace;
 	}
 	if (now_ns - shot.call.deadline_ns < grace)
 		return shot.call.deadline_ns + grace;
 	snprintf(reason, sizeof reason, "overran its deadline of %.3f s",
 	    limit);
+	member->overran = true;
 	member_event(member, EVENT_STEP, reason);
 	return CLOCK_NEVER;
 }
@@ -109,8 +109,7 @@ watch_on_heartbeat(void *ctx)
 		snprintf(reason, sizeof reason,
 		    "its loop has not turned for %.1f s (heartbeat_timeout)",
 		    clock_to_seconds(member->mute_ns));
-		log_error("%s[%d]: %s; stopping it",
-		    role_info[member->pool->role_id].name, (int)member->pid,
+		log_error(PRI_MEMBER ": %s; stopping it", ARG_MEMBER(member),
 		    reason);
 		member_event(member, EVENT_STEP, reason);
 	}
@@ -139,11 +138,13 @@ watch_on_watchdog(void *ctx)
 void
 watch_look(struct master *master)
 {
-	for (int i = 0; i < ROLE_COUNT; i++) {
-		struct board_pool *shared = &master->board.pool[i];
-		watch_set(master, shared->deadline_known_ns);
-		if (!shared->armed)
-			pool_review(&master->pool[i]);
+	for (int i = 0; i < ROLE_COUNT; i++)
+		watch_set(master, master->board.pool[i].deadline_known_ns);
+	for (size_t i = 0; i < master->pools; i++) {
+		struct pool *pool = master->pool[i];
+		if (pool_is_sized(pool) &&
+		    !master->board.pool[pool->role_id].armed)
+			pool_review(pool);
 	}
 }
 

@@ -43,7 +43,7 @@ access_log(const struct conn *conn, const char *outcome)
 	field[n++] = (struct log_field){ "duration_us", NULL,
 		(clock_now_ns() - ex->started_ns) / NS_PER_US };
 	field[n++] = (struct log_field){ "peer", conn->peer, 0 };
-	if (route != NULL)
+	if (route != NULL && route->handler_name != NULL)
 		field[n++] = (struct log_field){ "handler", route->handler_name,
 			0 };
 	if (ex->reply.detail != NULL)

@@ -29,6 +29,13 @@ conn_of(struct deadline *deadline)
 	    offsetof(struct conn, deadline));
 }
 
+struct conn *
+conn_of_waiting(struct waiting *waiting)
+{
+	return (struct conn *)(void *)((char *)waiting -
+	    offsetof(struct conn, waiting));
+}
+
 void
 conn_free(struct conn *conn)
 {

@@ -8,6 +8,7 @@
 #include "rest/rest.h"
 
 struct conn *conn_of(struct deadline *deadline);
+struct conn *conn_of_waiting(struct waiting *waiting);
 
 /* Out of every list and loop, its descriptor closed unless -1. */
 void conn_free(struct conn *conn);

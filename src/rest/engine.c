@@ -12,6 +12,7 @@
  *  - Too many arguments in a query leave it spinning; it is shown none.
  *  - A chunk extension that fills its buffer makes it spin until the request
  *    times out; engine_due() holds it back.
+ *  - To look at a resumed connection it asks for no round; engine_due() does.
  *  - What it cannot parse it answers with a page of its own, of which only its
  *    log tells, and not to whom: http_on_page() tries to be there first.
  */
@@ -51,6 +52,7 @@ struct engine {
 	struct conn *adding; /* being handed over */
 	unsigned calls;	     /* callbacks so far */
 	unsigned stuck;	     /* rounds in a row that came to nothing */
+	bool resumed;	     /* a connection, since the last round */
 	struct why *why;     /* where its log goes, while starting */
 };
 
@@ -130,6 +132,7 @@ on_connection(void *ctx, struct MHD_Connection *mhd, void **context,
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		*context = engine->adding;
 		engine->adding->http = mhd;
+		engine->adding->engine = engine;
 	} else if (conn != engine->adding) {
 		http_on_closed(conn);
 	}
@@ -211,6 +214,8 @@ engine_queue(struct conn *conn, const struct reply *reply)
 	add_header(response, "X-Request-Id", conn->ex.id);
 	add_header(response, "Allow", reply->allow);
 	add_header(response, "Retry-After", reply->retry_after);
+	add_header(response, "Location", reply->location);
+	add_header(response, "Preference-Applied", reply->applied);
 	if (reply->identity)
 		add_header(response, "Accept-Encoding", "identity");
 	if (reply->with != NULL)
@@ -223,10 +228,56 @@ engine_queue(struct conn *conn, const struct reply *reply)
 	return queued == MHD_YES ? 0 : -1;
 }
 
+void
+engine_suspend(struct conn *conn)
+{
+	MHD_suspend_connection(conn->http);
+}
+
+/*
+ * Who has a timeout of his own is looked at before his socket is read. Else the
+ * library reads first, and drops the answer to a client that has closed its own
+ * side only.
+ */
+void
+engine_resume(struct conn *conn)
+{
+	conn->slow = true;
+	engine_timeout(conn,
+	    (unsigned)problem_seconds(conn->rest->conf->rest.send_timeout));
+	MHD_resume_connection(conn->http);
+	conn->engine->resumed = true;
+}
+
 const char *
 engine_field(struct conn *conn, const char *name)
 {
 	return MHD_lookup_connection_value(conn->http, MHD_HEADER_KIND, name);
+}
+
+struct each_field {
+	engine_field_fn *fn;
+	void *ctx;
+};
+
+static enum MHD_Result
+on_each_field(void *ctx, enum MHD_ValueKind kind, const char *name,
+    size_t name_len, const char *value, size_t value_len)
+{
+	const struct each_field *each = ctx;
+
+	(void)kind;
+	each->fn(each->ctx, name, name_len, value, value_len);
+	return MHD_YES;
+}
+
+void
+engine_each_field(struct conn *conn, engine_field_fn *fn, void *ctx)
+{
+	struct each_field each = { fn, ctx };
+
+	MHD_get_connection_values_n(conn->http, MHD_HEADER_KIND, on_each_field,
+	    &each);
 }
 
 /*
@@ -253,19 +304,17 @@ part_follows(struct fields *fields, const char *part, size_t least, size_t most)
 		    "too many or a folded line in its head");
 }
 
-static enum MHD_Result
-on_field(void *ctx, enum MHD_ValueKind kind, const char *name, size_t name_len,
-    const char *value, size_t value_len)
+static void
+on_field(void *ctx, const char *name, size_t name_len, const char *value,
+    size_t value_len)
 {
 	struct fields *fields = ctx;
 
-	(void)kind;
 	part_follows(fields, name, 1, 2);
 	fields->end = name + name_len;
 	part_follows(fields, value, 1, SIZE_MAX / 2);
 	fields->end = value + value_len;
 	head_field(fields->head, name, name_len, value, value_len);
-	return MHD_YES;
 }
 
 size_t
@@ -282,8 +331,7 @@ engine_fields(struct conn *conn, const char *method, const char *path,
 	part_follows(&fields, version, 1, 1);
 	fields.end = version + strlen(version);
 	line = (size_t)((uintptr_t)fields.end - (uintptr_t)method) + 2;
-	MHD_get_connection_values_n(conn->http, MHD_HEADER_KIND, on_field,
-	    &fields);
+	engine_each_field(conn, on_field, &fields);
 	info = MHD_get_connection_info(conn->http,
 	    MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
 	if (info == NULL)
@@ -307,6 +355,7 @@ engine_round(struct engine *engine)
 	unsigned calls = engine->calls;
 
 	engine->rest->now_ns = clock_now_ns();
+	engine->resumed = false;
 	MHD_run(engine->mhd);
 	engine->stuck = engine->calls == calls ? engine->stuck + 1 : 0;
 }
@@ -340,7 +389,9 @@ engine_due(struct engine *engine)
 	if (engine == NULL)
 		return CLOCK_NEVER;
 	for (int i = 0; i < ENGINE_ROUNDS; i++) {
-		if (MHD_get_timeout(engine->mhd, &ms) == MHD_NO)
+		ms = 0;
+		if (!engine->resumed &&
+		    MHD_get_timeout(engine->mhd, &ms) == MHD_NO)
 			return CLOCK_NEVER;
 		if (ms > 0)
 			return clock_now_ns() + (int64_t)ms * NS_PER_MS;
@@ -387,7 +438,8 @@ engine_start(struct engine *engine, const struct conf *conf, bool tls)
 	/* Without turbo it shuts a socket down before closing it, which TLS
 	 * needs for its own goodbye. */
 	return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET |
-		MHD_USE_ERROR_LOG | (tls ? MHD_USE_TLS : MHD_USE_TURBO),
+		MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+		(tls ? MHD_USE_TLS : MHD_USE_TURBO),
 	    0, NULL, NULL, on_request, engine, MHD_OPTION_EXTERNAL_LOGGER,
 	    on_log, engine, MHD_OPTION_URI_LOG_CALLBACK, on_target, engine,
 	    MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, engine,

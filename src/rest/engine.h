@@ -44,8 +44,22 @@ int engine_add(struct engine *engine, struct conn *conn);
 /* Queues the reply, whose body it takes. -1: the connection is to be closed. */
 int engine_queue(struct conn *conn, const struct reply *reply);
 
+/*
+ * From within http_on_request(): nothing more is read or said on the connection
+ * until it is resumed. Then its reply goes out if one was queued, else
+ * http_on_request() is called once more as it was. Neither reads from the
+ * client first, who may have said all that he had to.
+ */
+void engine_suspend(struct conn *conn);
+void engine_resume(struct conn *conn);
+
 /* The first field of that name in the request, or NULL. */
 const char *engine_field(struct conn *conn, const char *name);
+
+/* Every field of the request, in its order. */
+typedef void engine_field_fn(void *ctx, const char *name, size_t name_len,
+    const char *value, size_t value_len);
+void engine_each_field(struct conn *conn, engine_field_fn *fn, void *ctx);
 
 /*
  * Shows every field of the request to head_field(), and reports to head_bad()

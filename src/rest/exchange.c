@@ -3,9 +3,10 @@
  * exchange - one request from its target to its answer.
  *
  *   begin ─► head ─► body … body ─► serve ─► replied ─► end
- *              │                      ▲
- *              └─ decided already ────┘  (a small body is dropped on the way,
- *                                         so that the connection can go on)
+ *              │                      ▲  │
+ *              └─ decided already ────┘  └ inline, relay or jobs make the reply
+ *                 (a small body is dropped on the way, so that the connection
+ *                 can go on)
  *
  * Called by http only. Everything a handler gets to see has been checked here;
  * every limit on a request that does not depend on time is kept here. Holds the
@@ -24,7 +25,10 @@
 #include "core/child.h"
 #include "core/conf.h"
 #include "rest/access.h"
-#include "rest/engine.h"
+#include "rest/inline.h"
+#include "rest/jobs.h"
+#include "rest/relay.h"
+#include "rest/submit.h"
 #include "rest/uri.h"
 
 /* A body that is not wanted is read up to here to keep the connection. */
@@ -41,7 +45,7 @@ struct kept {
 
 /* ---- replies */
 
-static bool
+bool
 exchange_is_head(const struct exchange *ex)
 {
 	return ex->method != NULL && strcmp(ex->method, "HEAD") == 0;
@@ -68,6 +72,22 @@ exchange_problem(struct conn *conn, int status, const char *detail)
 	ex->decided = true;
 }
 
+static void
+exchange_retry_after(struct exchange *ex, int64_t ns)
+{
+	snprintf(ex->retry_after, sizeof(ex->retry_after), "%lld",
+	    (long long)problem_seconds(ns));
+	ex->reply.retry_after = ex->retry_after;
+}
+
+void
+exchange_problem_later(struct conn *conn, const char *detail,
+    int64_t retry_after_ns)
+{
+	exchange_problem(conn, 503, detail);
+	exchange_retry_after(&conn->ex, retry_after_ns);
+}
+
 char *
 exchange_answer(struct conn *conn, size_t *len)
 {
@@ -81,14 +101,6 @@ exchange_answer(struct conn *conn, size_t *len)
 	};
 
 	return problem_answer(&problem, exchange_is_head(ex), len);
-}
-
-static void
-exchange_retry_after(struct exchange *ex, int64_t ns)
-{
-	snprintf(ex->retry_after, sizeof(ex->retry_after), "%lld",
-	    (long long)problem_seconds(ns));
-	ex->reply.retry_after = ex->retry_after;
 }
 
 void
@@ -144,6 +156,8 @@ exchange_begin(struct conn *conn, const char *target)
 	ex->sent = 0;
 	ex->id[0] = '\0';
 	ex->reply = (struct reply){ 0 };
+	ex->outcome = NULL;
+	conn->waiting.tries = 0;
 	ex->started_ns = conn->rest->now_ns;
 	if (conn->rest->conf->log.access)
 		ex->started_ns = clock_now_ns();
@@ -327,8 +341,8 @@ exchange_body(struct conn *conn, const char *part, size_t len)
 	if (len > ex->max_body - ex->body_len) {
 		exchange_problem(conn, 413, "the body is too large");
 	} else if (body_reserve(ex, len) == -1) {
-		exchange_problem(conn, 503, "there is no memory for the body");
-		exchange_retry_after(ex, conn->rest->conf->rest.retry_after);
+		exchange_problem_later(conn, "there is no memory for the body",
+		    conn->rest->conf->rest.retry_after);
 	} else {
 		memcpy(ex->body + ex->body_len, part, len);
 		ex->body_len += len;
@@ -338,9 +352,17 @@ exchange_body(struct conn *conn, const char *part, size_t len)
 	return conn->tls ? EXCHANGE_RECEIVE : EXCHANGE_REFUSE;
 }
 
-/* ---- the call */
+void
+exchange_drop_body(struct exchange *ex)
+{
+	free(ex->body);
+	ex->body = NULL;
+	ex->body_len = ex->body_size = 0;
+}
 
-static const char *
+/* ---- serving */
+
+const char *
 exchange_keep(struct exchange *ex, const char *text, size_t len)
 {
 	struct kept *kept = mem_alloc(sizeof(*kept) + len + 1);
@@ -351,81 +373,11 @@ exchange_keep(struct exchange *ex, const char *text, size_t len)
 	return kept->text;
 }
 
-static const char *
-exchange_lookup(void *ctx, enum call_lookup what, const char *name)
-{
-	struct conn *conn = ctx;
-	struct exchange *ex = &conn->ex;
-	const char *cookies, *value = NULL;
-	size_t len;
-
-	switch (what) {
-	case CALL_PARAM:
-		return route_param(&ex->match, name);
-	case CALL_QUERY:
-		return query_find(ex->query, ex->query_len, name);
-	case CALL_HEADER:
-		return engine_field(conn, name);
-	case CALL_COOKIE:
-		cookies = engine_field(conn, "Cookie");
-		if (cookies != NULL)
-			value = cookie_find(cookies, name, &len);
-		return value != NULL ? exchange_keep(ex, value, len) : NULL;
-	}
-	return NULL;
-}
-
-static void
-exchange_call(struct conn *conn, struct call_result *result)
-{
-	struct exchange *ex = &conn->ex;
-	struct rest *rest = conn->rest;
-	const struct route *route = ex->match.route;
-	struct call_request request = {
-		.door = DOOR_REST,
-		.handler_name = route->handler_name,
-		.handler = route->handler,
-		.method = ex->method,
-		.path = ex->path,
-		.peer = conn->peer,
-		.id = ex->id,
-		.body = ex->body_len > 0 ? ex->body : "",
-		.body_len = ex->body_len,
-		.max_json_depth = rest->conf->rest.max_json_depth,
-		.json_required = route->json,
-		.timeout_ns = route->timeout_ns,
-		.retry_after_ns = rest->conf->rest.retry_after,
-		.lookup = exchange_lookup,
-		.door_ctx = conn,
-		/* nothing of ours is half-way out: the library takes up a
-		 * request only when the answer to the last has left */
-		.guard_fd = conn->tls ? -1 : conn->fd,
-	};
-
-	if (ex->head.traceparent != NULL &&
-	    call_traceparent_ok(ex->head.traceparent))
-		request.traceparent = ex->head.traceparent;
-	guard_prepare(rest->guard, ex->id, exchange_is_head(ex),
-	    &request.crash_text, &request.overrun_text);
-	call_run(rest->child, &request, result);
-	rest->now_ns += result->took_ns;
-}
-
 enum exchange_next
-exchange_serve(struct conn *conn)
+exchange_conclude(struct conn *conn, struct call_result *result)
 {
 	struct exchange *ex = &conn->ex;
-	struct call_result *result = &conn->rest->result;
 
-	if (ex->decided)
-		return EXCHANGE_REPLY;
-	exchange_call(conn, result);
-	if (result->answered) {
-		ex->status = result->status;
-		call_result_release(result);
-		conn->last = conn->linger = true;
-		return EXCHANGE_CLOSE;
-	}
 	ex->reply.with = result;
 	if (result->problem != NULL) {
 		exchange_problem(conn, result->status, result->problem);
@@ -440,6 +392,32 @@ exchange_serve(struct conn *conn)
 	ex->reply.len = result->body_len;
 	result->body = NULL;
 	return EXCHANGE_REPLY;
+}
+
+enum exchange_next
+exchange_serve(struct conn *conn)
+{
+	const struct exchange *ex = &conn->ex;
+
+	if (ex->decided)
+		return EXCHANGE_REPLY;
+	switch (ex->match.route->does) {
+	case ROUTE_INLINE:
+		return inline_serve(conn);
+	case ROUTE_WAIT:
+		if (!ex->head.prefer.respond_async)
+			return relay_serve(conn);
+		return submit_serve(conn);
+	case ROUTE_JOB:
+		return submit_serve(conn);
+	case ROUTE_JOB_GET:
+		return jobs_get(conn);
+	case ROUTE_JOB_RESULT:
+		return jobs_result(conn);
+	case ROUTE_JOB_CANCEL:
+		return jobs_cancel(conn);
+	}
+	return EXCHANGE_CLOSE;
 }
 
 /* ---- the end */
@@ -457,6 +435,9 @@ exchange_end(struct conn *conn, const char *outcome)
 	}
 	if (ex->reply.with != NULL)
 		call_result_release(ex->reply.with);
+	if (ex->held != NULL)
+		call_result_release(ex->held);
+	free(ex->held);
 	if (ex->scratch != ex->small)
 		free(ex->scratch);
 	free(ex->reply.body);
@@ -464,4 +445,5 @@ exchange_end(struct conn *conn, const char *outcome)
 	free(ex->body);
 	ex->scratch = ex->query = ex->body = ex->reply.body = NULL;
 	ex->reply.with = NULL;
+	ex->held = NULL;
 }

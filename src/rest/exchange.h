@@ -12,13 +12,6 @@
 
 #include "rest/rest.h"
 
-enum exchange_next {
-	EXCHANGE_RECEIVE,	/* go on receiving */
-	EXCHANGE_REPLY,		/* send ex->reply */
-	EXCHANGE_REFUSE,	/* the same, though the body has not all come */
-	EXCHANGE_CLOSE,		/* the answer is out already */
-};
-
 /* The target of a request line. It is only looked at. */
 void exchange_begin(struct conn *conn, const char *target);
 
@@ -34,11 +27,28 @@ enum exchange_next exchange_head(struct conn *conn, const char *method,
 enum exchange_next exchange_body(struct conn *conn, const char *part,
     size_t len);
 
-/* The request is whole. */
+/* The request is whole, or EXCHANGE_AGAIN. */
 enum exchange_next exchange_serve(struct conn *conn);
 
-/* A problem that arose outside becomes the reply. */
+/* A problem becomes the reply. `detail` is a constant, or kept. */
 void exchange_problem(struct conn *conn, int status, const char *detail);
+/* The same; it is worth another try after so long. */
+void exchange_problem_later(struct conn *conn, const char *detail,
+    int64_t retry_after_ns);
+
+/* What a handler has said, wherever it ran, becomes the reply; the result must
+ * stay until exchange_replied(). */
+enum exchange_next exchange_conclude(struct conn *conn,
+    struct call_result *result);
+
+/* A copy that lives as long as the exchange. */
+const char *exchange_keep(struct exchange *ex, const char *text, size_t len);
+
+/* Nobody needs it any more, though the answer may take its time. */
+void exchange_drop_body(struct exchange *ex);
+
+bool exchange_is_head(const struct exchange *ex);
+
 
 /* The reply, a problem, as bytes to send instead; the caller frees them. */
 char *exchange_answer(struct conn *conn, size_t *len);

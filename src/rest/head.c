@@ -229,6 +229,8 @@ field_note(struct head *head, const char *name, size_t name_len,
 	case 6:
 		if (equals(name, 6, "Expect"))
 			field_expect(head, value, trimmed);
+		else if (equals(name, 6, "Prefer"))
+			prefer_parse(&head->prefer, value, trimmed);
 		break;
 	case 10:
 		if (!equals(name, 10, "Connection"))
@@ -251,6 +253,13 @@ field_note(struct head *head, const char *name, size_t name_len,
 	case 14:
 		if (equals(name, 14, "Content-Length"))
 			field_length(head, value, len);
+		break;
+	case 15:
+		if (!equals(name, 15, "Idempotency-Key"))
+			break;
+		head->idempotency = value;
+		head->idempotency_len = trimmed;
+		head->idempotencies++;
 		break;
 	case 17:
 		if (equals(name, 17, "Transfer-Encoding"))
@@ -430,5 +439,6 @@ head_scan(struct head *head, const char *bytes, size_t len,
 		head_finish(head, minor);
 	/* They point into bytes that are soon gone. */
 	head->type = head->coding = head->id = head->traceparent = NULL;
+	head->idempotency = NULL;
 	return head->status == 0;
 }

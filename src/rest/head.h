@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "rest/prefer.h"
+
 struct head_limits {
 	size_t max_uri;		/* bytes of the request target */
 	size_t max_header;	/* bytes of all fields, line ends included */
@@ -30,6 +32,10 @@ struct head {
 	unsigned hosts;
 	/* The values of fields, where there; only as long as the fields are. */
 	const char *type, *coding, *id, *traceparent;
+	const char *idempotency;	/* idempotency_len bytes of it */
+	size_t idempotency_len;
+	unsigned idempotencies;	/* how many there are */
+	struct prefer prefer;
 };
 
 void head_init(struct head *head);

@@ -3,7 +3,7 @@
  * http - the phases of a connection, and who is to know of them.
  *
  *   http_add ─► IDLE ─target─► HEAD ─request─► BODY ─request─► ANSWER ─┐
- *                ▲                                                     │
+ *                ▲                                 └─► WAIT ─► ANSWER ─┤
  *                └──────────────────────completed──────────────────────┤
  *                                                          closed ◄────┘
  *
@@ -100,15 +100,32 @@ http_follow(struct conn *conn, enum exchange_next next)
 		return 0;
 	case EXCHANGE_REPLY:
 		return http_reply(conn);
+	case EXCHANGE_WAIT:
+		conn->phase = CONN_WAIT;
+		deadline_del(&conn->deadline);
+		engine_suspend(conn);
+		return 0;
 	case EXCHANGE_REFUSE:
 		if (!conn->tls)
 			conn_say(conn);
 		return -1;
+	case EXCHANGE_AGAIN:
 	case EXCHANGE_CLOSE:
-		conn->phase = CONN_DEAD;
-		return -1;
+		break;
 	}
+	conn->phase = CONN_DEAD;
 	return -1;
+}
+
+void
+http_resume(struct conn *conn, enum exchange_next next)
+{
+	conn->rest->now_ns = clock_now_ns();
+	if (next == EXCHANGE_AGAIN)
+		conn->phase = CONN_BODY;
+	else
+		http_follow(conn, next);
+	engine_resume(conn);
 }
 
 int
@@ -133,7 +150,7 @@ static const char *
 http_outcome(const struct conn *conn, enum http_end end)
 {
 	if (end == HTTP_END_WHOLE || conn->phase == CONN_DEAD)
-		return NULL;
+		return conn->ex.outcome;
 	if (end == HTTP_END_STOPPED)
 		return "the worker ended";
 	if (end == HTTP_END_SLOW)

@@ -29,6 +29,11 @@ void http_drain(struct rest *rest);
  * the descriptor is closed but `conn` is the caller's. */
 int http_add(struct conn *conn);
 
+/* --- for waiting */
+
+/* Goes on with a request after EXCHANGE_WAIT. */
+void http_resume(struct conn *conn, enum exchange_next next);
+
 /* --- for patience */
 
 struct patience *http_patience(const struct rest *rest);

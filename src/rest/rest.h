@@ -5,7 +5,9 @@
  * A connection's way through them:
  *
  *   accept ─► FRESH ─first byte─► IDLE ─request line─► HEAD ─► BODY ─► ANSWER
- *     front     │                  ▲   http, exchange                    │
+ *     front     │                  ▲   http, exchange          │        ▲│
+ *               │                  │                 waiting   ▼        ││
+ *               │                  │                         WAIT ──────┘│
  *               │                  └─────────── answered ────────────────┤
  *               ▼ not HTTP, or no room                                   │
  *             LINGER ◄── our last word is said, the client may yet talk ─┘
@@ -21,6 +23,8 @@
 
 #include "core/address.h"
 #include "core/call.h"
+#include "core/conf.h"
+#include "core/msg.h"
 #include "core/role.h"
 #include "rest/deadline.h"
 #include "rest/head.h"
@@ -28,8 +32,8 @@
 #include "rest/route.h"
 
 struct child;
-struct conf;
-struct ctldoor;
+struct conn;
+struct engine;
 struct front;
 struct http;
 struct lingerers;
@@ -44,11 +48,14 @@ struct rest {
 	struct front *front;
 	struct http *http;
 	struct lingerers *linger;
-	struct ctldoor *calls;	/* the calls of broodctl */
+	struct waiting *waiting;	/* all that do */
+	unsigned waits;			/* how many */
 	struct head_limits limits;
 	struct call_result result;	/* of the call being answered */
 	unsigned answering;		/* connections in that phase */
 	bool draining, stopping;
+	struct loop_timer give_up;	/* the end of a drain's patience */
+	char hub_path[CONF_PATH_SIZE];
 	/* a moment of this round of the loop, good enough to age things by */
 	int64_t now_ns;
 };
@@ -62,8 +69,39 @@ struct reply {
 	size_t len;
 	const char *allow;	/* values of headers, or NULL */
 	const char *retry_after;
+	const char *location;
+	const char *applied;	/* Preference-Applied */
 	bool identity;		/* say that no content coding is taken */
 	struct call_result *with;	/* has more headers, or NULL */
+};
+
+/* What becomes of a request. */
+enum exchange_next {
+	EXCHANGE_RECEIVE,	/* go on receiving */
+	EXCHANGE_WAIT,		/* the hub was asked: see waiting.h */
+	EXCHANGE_REPLY,		/* send ex->reply */
+	EXCHANGE_REFUSE,	/* the same, though the body has not all come */
+	EXCHANGE_AGAIN,		/* serve it once more, from its start */
+	EXCHANGE_CLOSE,		/* the answer is out already, or nobody's */
+};
+
+/*
+ * What the hub says: `msg` of the kind that was asked for with HUB_OK, else a
+ * code, and a FAIL or NULL.
+ */
+typedef enum exchange_next waiting_fn(struct conn *conn, const union msg *msg,
+    enum hub_code code);
+
+/* A request on its way through the hub. */
+struct waiting {
+	struct waiting *prev, *next;	/* of rest->waiting */
+	uint32_t request;		/* in the hub client; 0: none */
+	enum msg_id wanted;		/* the kind of its answer */
+	waiting_fn *fn;
+	uint64_t call;			/* mode wait: the call's uid */
+	uint64_t job, token;		/* mode job, once it is known */
+	struct prefer applied;		/* what is granted of Prefer */
+	unsigned tries;			/* of an inline call */
 };
 
 struct kept;
@@ -88,7 +126,10 @@ struct exchange {
 	struct kept *kept;
 	struct reply reply;
 	char allow[ROUTE_ALLOW_SIZE], retry_after[24];
+	/* of a handler that ran here, while what it sends is committed */
+	struct call_result *held;
 	/* for the access log */
+	const char *outcome;		/* how it ended, if unusually */
 	int status;
 	size_t sent;
 	int64_t took_ns;
@@ -99,6 +140,7 @@ enum conn_phase {
 	CONN_IDLE,	/* with the HTTP library, between requests */
 	CONN_HEAD,	/* there is a request line */
 	CONN_BODY,	/* the head is whole and was taken */
+	CONN_WAIT,	/* the hub is asked for what makes the reply */
 	CONN_ANSWER,	/* the HTTP library is sending the reply */
 	CONN_DEAD,	/* answered behind the HTTP library's back */
 	CONN_LINGER,	/* what still comes is read and forgotten */
@@ -107,7 +149,7 @@ enum conn_phase {
 struct conn {
 	struct rest *rest;
 	struct deadline deadline;
-	struct loop_io io;		/* while FRESH or LINGER */
+	struct loop_io io;		/* while FRESH, WAIT or LINGER */
 	int fd;
 	enum conn_phase phase;
 	bool tls;
@@ -120,8 +162,10 @@ struct conn {
 	bool open;			/* the exchange has begun */
 	size_t lingered;		/* bytes read and forgotten */
 	void *http;			/* the HTTP library's handle */
+	struct engine *engine;
 	char peer[ADDRESS_TEXT_SIZE];
 	struct exchange ex;
+	struct waiting waiting;
 };
 
 extern const struct role rest_role;

@@ -167,13 +167,16 @@ route_table_free(struct route_table *table)
 
 /* ---- routes */
 
-/* "x", NUL, "y", NUL of "/{x}/a/{y}". */
+/* "x", NUL, "y", NUL of "/{x}/a/{y}"; and the pattern itself, as `segment`
+ * points into what is borrowed. */
 static void
 route_take_names(struct route *route, const struct segment *segment, int n)
 {
-	char *names = mem_alloc(strlen(route->pattern) + 1);
+	size_t len = strlen(route->pattern) + 1;
+	char *names = mem_alloc(2 * len);
 
 	route->names = names;
+	route->pattern = memcpy(names + len, route->pattern, len);
 	route->params = 0;
 	for (int i = 0; i < n; i++) {
 		if (segment[i].text[0] != '{')
@@ -204,6 +207,11 @@ route_add(struct route_table *table, const char *method,
 		return -1;
 	for (int i = 0; i < n; i++)
 		node = node_add(node, &segment[i]);
+	if (node->route[m] != NULL && node->route[m]->file == NULL)
+		return why_set(why,
+		    "%s %s would never be reached: rest.jobs_path takes the "
+		    "same paths; choose another path for one of them",
+		    method, route->pattern);
 	if (node->route[m] != NULL)
 		return why_set(why,
 		    "%s %s would never be reached: %s in line "

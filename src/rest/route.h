@@ -20,14 +20,28 @@ struct why;
 
 #define ROUTE_SEGMENTS 32	/* a longer pattern is an error */
 
+/* What is done for a request. The first three are CONF_MODE_…. */
+enum route_does {
+	ROUTE_INLINE,
+	ROUTE_WAIT,
+	ROUTE_JOB,
+	ROUTE_JOB_GET,		/* brood's own: /jobs/{id} */
+	ROUTE_JOB_RESULT,	/* and /jobs/{id}/result */
+	ROUTE_JOB_CANCEL,
+};
+
 struct route {
-	const char *pattern;		/* borrowed */
-	const struct brood_handler *handler;
-	const char *handler_name;	/* borrowed, "MODULE.HANDLER" */
-	int64_t timeout_ns;
+	const char *pattern;		/* copied */
+	enum route_does does;
+	const struct brood_handler *handler;	/* NULL: brood's own */
+	const char *handler_name;	/* borrowed, "MODULE.HANDLER"; NULL */
+	int64_t timeout_ns;		/* of a job: 0 for the configured one */
 	size_t max_body;
 	bool json;			/* the input must be JSON */
-	const char *file;		/* borrowed; where it was written */
+	bool cancel_on_hangup;
+	uint32_t priority, max_attempts;	/* of jobs */
+	const char *file;		/* borrowed; where it was written, NULL
+					   for brood's own */
 	int line;
 	/* route_add()'s own: the names of the parameters, in order */
 	char *names;

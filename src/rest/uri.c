@@ -177,25 +177,50 @@ query_find(const char *query, size_t len, const char *name)
 	return NULL;
 }
 
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+bool
+cookie_next(const char **header, struct cookie *cookie)
+{
+	const char *at = *header, *equals;
+	size_t n;
+
+	for (;; at += n) {
+		at += strspn(at, " \t;");
+		if (*at == '\0')
+			return false;
+		n = strcspn(at, ";");
+		equals = memchr(at, '=', n);
+		if (equals != NULL && equals > at)
+			break;
+	}
+	*header = at + n;
+	cookie->name = at;
+	cookie->name_len = (size_t)(equals - at);
+	cookie->value = equals + 1;
+	cookie->value_len = n - cookie->name_len - 1;
+	while (cookie->value_len > 0 &&
+	    is_blank(cookie->value[cookie->value_len - 1]))
+		cookie->value_len--;
+	return true;
+}
+
 const char *
 cookie_find(const char *header, const char *name, size_t *len)
 {
-	size_t name_len = strlen(name), n;
+	size_t name_len = strlen(name);
+	struct cookie cookie;
 
-	while (*header != '\0') {
-		header += strspn(header, " \t;");
-		n = strcspn(header, ";");
-		if (n > name_len && header[name_len] == '=' &&
-		    memcmp(header, name, name_len) == 0) {
-			header += name_len + 1;
-			n -= name_len + 1;
-			while (n > 0 &&
-			    (header[n - 1] == ' ' || header[n - 1] == '\t'))
-				n--;
-			*len = n;
-			return header;
+	while (cookie_next(&header, &cookie)) {
+		if (cookie.name_len == name_len &&
+		    memcmp(cookie.name, name, name_len) == 0) {
+			*len = cookie.value_len;
+			return cookie.value;
 		}
-		header += n;
 	}
 	return NULL;
 }

@@ -38,9 +38,16 @@ ssize_t query_decode(char *dst, const char *src, size_t len);
 const char *query_find(const char *query, size_t len, const char *name);
 
 /*
- * The value of a cookie in a Cookie header, as the client sent it: points into
- * `header`, *len bytes. NULL when it is not there.
+ * The next cookie of a Cookie header, as the client sent it: points into the
+ * header, which is moved behind it. False at the end.
  */
+struct cookie {
+	const char *name, *value;
+	size_t name_len, value_len;
+};
+bool cookie_next(const char **header, struct cookie *cookie);
+
+/* The value of the first cookie of that name, *len bytes; NULL without. */
 const char *cookie_find(const char *header, const char *name, size_t *len);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * test_call - broodctl call: the same handlers through another door.
+ * test_call - broodctl call: the same handlers through another door, the hub's,
+ * where a task worker runs them.
  */
 #include <check.h>
 #include <stdio.h>
@@ -71,7 +72,10 @@ START_TEST(body_from_stdin)
 	char *big = text_repeat('y', 900000);
 	json_t *seen;
 
-	echo_start(&d, NULL);
+	daemon_start(&d,
+	    &(struct daemon_conf){ .module = { ECHO_MODULES },
+		.route = { ECHO_ROUTES },
+		.hub = "max_message = 1048576;" });
 	run_program(&run,
 	    (const char *const[]){ tool, "-c", d.conf, "call", "misbehave.echo",
 		"-", NULL },
@@ -82,13 +86,14 @@ START_TEST(body_from_stdin)
 	json_decref(seen);
 	run_release(&run);
 	free(big);
-	/* larger than rest.max_body */
+	/* larger than hub.max_message */
 	big = text_repeat('y', 1048577);
 	run_program(&run,
 	    (const char *const[]){ tool, "-c", d.conf, "call", "misbehave.echo",
 		"-", NULL },
 	    big);
 	ck_assert_int_eq(run.status, 1);
+	text_require("stderr", run.err, "1048576 bytes");
 	run_release(&run);
 	free(big);
 	free(tool);
@@ -122,7 +127,7 @@ START_TEST(problems)
 		text_require(table[i].handler, run.err, table[i].part);
 		run_release(&run);
 	}
-	ck_assert_int_eq(ctl_pool(&d, "rest", "restarts"), 0);
+	ck_assert_int_eq(ctl_pool(&d, "task", "restarts"), 0);
 	daemon_stop(&d);
 }
 END_TEST
@@ -140,7 +145,7 @@ START_TEST(crashes)
 	    &(struct daemon_conf){ .module = { ECHO_MODULES },
 		.service = "start_timeout = 60.0; kill_grace = 0.1;",
 		.route = { ECHO_ROUTES },
-		.rest = "request_timeout = 0.5;" });
+		.tasks = "timeout = 0.5;" });
 	ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
 	for (long i = 0; i < 5; i++) {
 		struct run run;
@@ -151,11 +156,11 @@ START_TEST(crashes)
 		    run.status, run.out, run.err);
 		ck_assert_str_ne(run.err, "");
 		run_release(&run);
-		ctl_require_pool(&d, "rest", "restarts", i + 1, i + 1);
-		ctl_require_pool(&d, "rest", "ready", 2, 8);
+		ctl_require_pool(&d, "task", "restarts", i + 1, i + 1);
+		ctl_require_pool(&d, "task", "ready", 1, 4);
 		status = ctl_status(&d);
 		text_require("last_restart",
-		    ctl_text(ctl_pool_row(status, "rest"), "last_restart"),
+		    ctl_text(ctl_pool_row(status, "task"), "last_restart"),
 		    handlers[i]);
 		json_decref(status);
 	}
@@ -163,12 +168,22 @@ START_TEST(crashes)
 }
 END_TEST
 
-/* The worker is asked by hand: half a line, garbage, and silence. */
+/* The hub is asked by hand: half a line, garbage, and silence. */
 START_TEST(impolite_clients)
 {
-	static const char *const lines[] = { "garbage\n", "{}\n", "[]\n", "\n",
-		"{\"handler\":7}\n", "{\"handler\":\"hello.hello\"",
-		"{\"handler\":\"hello.hello\",\"body\":7}\n" };
+	static const char *const lines[] = {
+		"garbage\n", "{}\n", "[]\n", "\n", "{\"cmd\":7}\n",
+		"{\"cmd\":\"call\"}\n", "{\"cmd\":\"status\"}\n",
+		"{\"cmd\":\"call\",\"args\":[7]}\n",
+		"{\"cmd\":\"call\",\"args\":\"hello.hello\"}\n",
+		"{\"cmd\":\"call\",\"args\":[\"hello.hello\"]",
+		"{\"cmd\":\"call\",\"args\":[\"a\\u0000b\"]}\n",
+		"{\"cmd\":\"call\",\"args\":[\"hello.hello\"],\"body\":7}\n",
+		"{\"cmd\":\"call\",\"args\":[\"hello.hello\"],\"ttl\":7}\n",
+		"{\"cmd\":\"call\",\"args\":[\"hello.hello\"],\"wait\":-1}\n",
+		"{\"cmd\":\"call\",\"args\":[\"m.h\"],\"wait\":\"x\"}\n",
+		"{\"cmd\":\"set\",\"args\":[\"m\"],\"body\":\"\",\"json\":1}\n"
+	};
 	struct daemon d;
 	json_t *answer;
 	char *big;
@@ -203,7 +218,8 @@ START_TEST(impolite_clients)
 	ck_assert(raw_ended(fd));
 	close(fd);
 	/* nobody minds */
-	ck_assert_int_eq(ctl_pool(&d, "rest", "restarts"), 0);
+	ck_assert_int_eq(ctl_pool(&d, "hub", "restarts"), 0);
+	ck_assert_int_eq(ctl_pool(&d, "task", "restarts"), 0);
 	ck_assert_int_eq(http_status(&d, "/hello", NULL), 200);
 	daemon_stop(&d);
 }
@@ -218,15 +234,17 @@ START_TEST(busy_workers)
 
 	daemon_start(&d,
 	    &(struct daemon_conf){
-		.workers = "start = 2; min_spare = 0; max_spare = 2; max = 2;",
-		.rest = "request_timeout = 3600.0; connections = 1;",
+		.task_workers = "start = 2; min_spare = 0; max = 2;",
+		.rest = "request_timeout = 3600.0;",
+		.tasks = "timeout = 3600.0;",
 		.module = { "hello" },
 		.modules = MODULE_GATE,
-		.route = { GATE_ROUTES } });
+		.route = { ROUTE_WITH("GET", "/pass", "gate.pass",
+		    "mode = \"wait\";") } });
 	gate = gate_make(&d);
 	for (int i = 0; i < 2; i++)
 		clients[i] = gate_call(&d);
-	ctl_require_pool(&d, "rest", "busy", 2, 2);
+	ctl_require_pool(&d, "task", "busy", 2, 2);
 	ctl_run(&d, &run, "status", NULL);
 	ck_assert_int_eq(run.status, 0);
 	text_require("status", run.out, "gate.pass");

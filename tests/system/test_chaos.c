@@ -68,6 +68,8 @@ cause_trouble(const struct daemon *d)
 		"{\"cmd\":\"scale\",\"args\":[\"rest\",\"1\"]}",
 		"{\"cmd\":\"scale\",\"args\":[\"rest\",\"8\"]}",
 		"{\"cmd\":\"scale\",\"args\":[\"rest\",\"auto\"]}",
+		"{\"cmd\":\"scale\",\"args\":[\"task\",\"0\"]}",
+		"{\"cmd\":\"scale\",\"args\":[\"task\",\"auto\"]}",
 		"{\"cmd\":\"reload\"}",
 		"{\"cmd\":\"reload\"}",
 		"{\"cmd\":\"log\",\"args\":[\"info\"]}",
@@ -75,7 +77,7 @@ cause_trouble(const struct daemon *d)
 		"{\"cmd\":\"call\"}",
 	};
 	static const char *const paths[] = { "/crash", "/exit0", "/abort",
-		"/slow?s=9", "/big" };
+		"/slow?s=9", "/big", "/wait", "/waitcrash", "/waitslow?s=9" };
 
 	switch (any(8)) {
 	case 0:
@@ -94,10 +96,10 @@ cause_trouble(const struct daemon *d)
 		kill(d->pid, SIGUSR1);
 		break;
 	case 5:
-		ask_for_trouble(d, paths[any(5)]);
+		ask_for_trouble(d, paths[any(8)]);
 		break;
 	default:
-		order(d, orders[any(8)]);
+		order(d, orders[any(10)]);
 	}
 }
 
@@ -106,20 +108,31 @@ static bool
 tables_agree(json_t *status, void *ctx)
 {
 	const struct daemon *d = ctx;
-	json_t *pool = ctl_pool_row(status, "rest");
+	json_t *pools = json_object_get(status, "pools"), *pool;
 	pid_t pids[128];
-	size_t n = proc_children(d->pid, pids, 128);
+	size_t n = proc_children(d->pid, pids, 128), i;
+	long ready = 0;
 
-	for (size_t i = 0; i < n; i++)
+	for (i = 0; i < n; i++)
 		if (ctl_child(status, pids[i]) == NULL)
 			return false;
+	for (i = 0; (pool = json_array_get(pools, i)) != NULL; i++) {
+		/* one in the background is always at it */
+		long busy = strchr(ctl_text(pool, "role"), ':') != NULL;
+
+		ready += ctl_int(pool, "ready");
+		if (ctl_int(pool, "ready") != ctl_int(pool, "wanted") ||
+		    ctl_int(pool, "spare") != ctl_int(pool, "ready") - busy ||
+		    ctl_int(pool, "busy") != busy ||
+		    !json_is_null(json_object_get(pool, "held")))
+			return false;
+	}
 	return strcmp(ctl_text(status, "state"), "running") == 0 &&
 	    json_array_size(json_object_get(status, "children")) == n &&
-	    ctl_int(pool, "ready") == (long)n &&
-	    ctl_int(pool, "ready") == ctl_int(pool, "wanted") &&
-	    ctl_int(pool, "busy") == 0 && ctl_int(pool, "spare") == (long)n &&
-	    json_is_null(json_object_get(pool, "held"));
+	    ready == (long)n;
 }
+
+#define WAIT "mode = \"wait\";"
 
 START_TEST(chaos)
 {
@@ -138,7 +151,7 @@ START_TEST(chaos)
 			   "respawn_min_delay = 0.01; respawn_max_delay = 0.2;"
 			   "stop_timeout = 2.0;",
 		.log = "level = \"debug\"; access = false;",
-		.module = { "hello", "misbehave" },
+		.module = { "hello", "misbehave", "hubtest" },
 		.rest = "request_timeout = 0.5;",
 		.workers = "start = 3; min_spare = 1; max_spare = 4; max = 8;"
 			   "shrink_delay = 0.2;",
@@ -147,7 +160,13 @@ START_TEST(chaos)
 		    ROUTE("GET", "/exit0", "misbehave.exit0"),
 		    ROUTE("GET", "/abort", "misbehave.abort"),
 		    ROUTE("GET", "/slow", "misbehave.slow"),
-		    ROUTE("GET", "/big", "misbehave.big") } });
+		    ROUTE("GET", "/big", "misbehave.big"),
+		    ROUTE_WITH("GET", "/wait", "hello.hello", WAIT),
+		    ROUTE_WITH("GET", "/waitcrash", "misbehave.crash", WAIT),
+		    ROUTE_WITH("GET", "/waitslow", "misbehave.slow", WAIT) },
+		.tasks = "timeout = 0.5; background = ( { name = \"loop\"; "
+			 "handler = \"hubtest.loop\"; input = { key = "
+			 "\"k\"; }; } );" });
 	ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
 	load = load_start(&d, "/hello", 4, false);
 	for (int i = 0; i < 300; i++) {
@@ -158,10 +177,13 @@ START_TEST(chaos)
 	load_await(load, 200);
 	load_end(load);
 	json_decref(ctl_ask(&d, "scale", "rest", "auto", NULL));
+	json_decref(ctl_ask(&d, "scale", "task", "auto", NULL));
 	ctl_require(&d, "tables that agree with the kernel's", tables_agree,
 	    &d);
-	for (int i = 0; i < 50; i++)
+	for (int i = 0; i < 50; i++) {
 		ck_assert_int_eq(http_status(&d, "/hello", NULL), 200);
+		ck_assert_int_eq(http_status(&d, "/wait", NULL), 200);
+	}
 	daemon_stop(&d);
 }
 END_TEST

@@ -384,7 +384,8 @@ hanging_reload(struct daemon *d, struct checker *checker)
 	daemon_start(d, &(struct daemon_conf){ 0 });
 	daemon_configure(d,
 	    &(struct daemon_conf){ .module = { "hello", "start_hangs" } });
-	*checker = (struct checker){ d->pid, 2, 0 };
+	/* two REST workers, a hub and a task worker */
+	*checker = (struct checker){ d->pid, 4, 0 };
 	fd = raw_connect_unix(d->socket);
 	raw_text(fd, "{\"cmd\":\"reload\"}\n");
 	ck_assert(proc_until(d->pidfd, has_a_checker, checker));

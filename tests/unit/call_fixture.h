@@ -31,6 +31,7 @@ lookup(void *ctx, enum call_lookup what, const char *name)
 		[CALL_QUERY] = "query",
 		[CALL_HEADER] = "header",
 		[CALL_COOKIE] = "cookie",
+		[CALL_PROPERTY] = "property",
 	};
 
 	ck_assert_ptr_eq(ctx, &request);

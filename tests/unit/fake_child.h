@@ -65,15 +65,15 @@ fake_child_tear_down(void)
 	close(fake.log_fd);
 }
 
-/* The next message the master would get, MSG_NONE for none. */
-static inline enum msg_id
+/* The next message the master would get, CHAN_NONE for none. */
+static inline enum chan_id
 fake_child_said(void)
 {
-	enum msg_id id;
+	enum chan_id id;
 	int fd;
 
-	if (chan_recv(fake.master_fd, MSG_CHILD, &id, &fd) != 1)
-		return MSG_NONE;
+	if (chan_recv(fake.master_fd, CHAN_CHILD, &id, &fd) != 1)
+		return CHAN_NONE;
 	return id;
 }
 

@@ -285,6 +285,26 @@ START_TEST(a_write_moves_what_fits)
 }
 END_TEST
 
+START_TEST(room_can_be_filled_in)
+{
+	struct buf buf;
+	char *at;
+
+	buf_init(&buf, 10);
+	ck_assert_int_eq(buf_append(&buf, "abc", 3), 0);
+	at = buf_extend(&buf, 4);
+	ck_assert_ptr_eq(at, buf.data + 3);
+	memcpy(at, "defg", 4);
+	ck_assert_str_eq(buf.data, "abcdefg");
+	ck_assert_uint_eq(buf.len, 7);
+	ck_assert_ptr_null(buf_extend(&buf, 4));
+	ck_assert_int_eq(errno, ENOBUFS);
+	ck_assert_str_eq(buf.data, "abcdefg");
+	ck_assert_ptr_nonnull(buf_extend(&buf, 0));
+	buf_release(&buf);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -300,6 +320,7 @@ main(void)
 	tcase_add_test(tests, a_print_beyond_the_limit_changes_nothing);
 	tcase_add_test(tests, sizes_that_would_overflow_are_refused);
 	tcase_add_test(tests, no_more_is_allocated_than_can_be_used);
+	tcase_add_test(tests, room_can_be_filled_in);
 	tcase_add_test(tests, the_memory_can_be_handed_over);
 	tcase_add_loop_test(tests, random_operations_agree_with_a_model, 0, 5);
 	tcase_add_test(tests, a_read_tells_empty_full_and_end);

@@ -311,12 +311,12 @@ END_TEST
 START_TEST(the_master_is_rung_for_an_earlier_deadline)
 {
 	run(is_done);
-	ck_assert_int_eq(fake_child_said(), MSG_LOOK);
+	ck_assert_int_eq(fake_child_said(), CHAN_LOOK);
 	run(is_done);
-	ck_assert_int_eq(fake_child_said(), MSG_NONE);
+	ck_assert_int_eq(fake_child_said(), CHAN_NONE);
 	request.timeout_ns = 1;
 	run(is_done);
-	ck_assert_int_eq(fake_child_said(), MSG_LOOK);
+	ck_assert_int_eq(fake_child_said(), CHAN_LOOK);
 }
 END_TEST
 
@@ -325,11 +325,11 @@ START_TEST(requests_are_counted_down_to_the_last)
 	fake.child.board->pool[ROLE_REST].deadline_known_ns = 0;
 	fake.child.requests_left = 2;
 	run(is_done);
-	ck_assert_int_eq(fake_child_said(), MSG_NONE);
+	ck_assert_int_eq(fake_child_said(), CHAN_NONE);
 	run(is_done);
-	ck_assert_int_eq(fake_child_said(), MSG_RETIRE);
+	ck_assert_int_eq(fake_child_said(), CHAN_RETIRE);
 	run(is_done);
-	ck_assert_int_eq(fake_child_said(), MSG_NONE);
+	ck_assert_int_eq(fake_child_said(), CHAN_NONE);
 }
 END_TEST
 

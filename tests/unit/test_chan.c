@@ -15,13 +15,13 @@
 #include "core/chan.h"
 
 static const struct {
-	enum msg_id id;
-	enum msg_from from;
-	enum msg_carries carries;
+	enum chan_id id;
+	enum chan_from from;
+	enum chan_carries carries;
 } rows[] = {
-#define MSG(id, name, from, carries) { MSG_##id, from, carries },
-#include "core/msg.def"
-#undef MSG
+#define CHAN(id, name, from, carries) { CHAN_##id, from, carries },
+#include "core/chan.def"
+#undef CHAN
 };
 #define ROWS (int)(sizeof rows / sizeof *rows)
 
@@ -42,8 +42,8 @@ teardown(void)
 
 START_TEST(each_message_passes)
 {
-	int carried = rows[_i].carries == MSG_FD ? STDERR_FILENO : -1;
-	enum msg_id id;
+	int carried = rows[_i].carries == CHAN_FD ? STDERR_FILENO : -1;
+	enum chan_id id;
 	int fd;
 
 	ck_assert_int_eq(chan_send(pair[0], rows[_i].id, carried), 0);
@@ -51,16 +51,16 @@ START_TEST(each_message_passes)
 	ck_assert_int_eq(id, rows[_i].id);
 	ck_assert((fd >= 0) == (carried >= 0));
 	fd_close(&fd);
-	ck_assert_str_ne(msg_name(id), "?");
+	ck_assert_str_ne(chan_name(id), "?");
 }
 END_TEST
 
 START_TEST(wrong_direction_is_nonsense)
 {
-	int carried = rows[_i].carries == MSG_FD ? STDERR_FILENO : -1;
-	enum msg_from other = rows[_i].from == MSG_MASTER ? MSG_CHILD :
-							    MSG_MASTER;
-	enum msg_id id;
+	int carried = rows[_i].carries == CHAN_FD ? STDERR_FILENO : -1;
+	enum chan_from other = rows[_i].from == CHAN_MASTER ? CHAN_CHILD :
+							      CHAN_MASTER;
+	enum chan_id id;
 	int fd;
 
 	ck_assert_int_eq(chan_send(pair[0], rows[_i].id, carried), 0);
@@ -72,8 +72,8 @@ END_TEST
 
 START_TEST(wrong_descriptor_is_nonsense)
 {
-	int carried = rows[_i].carries == MSG_FD ? -1 : STDERR_FILENO;
-	enum msg_id id;
+	int carried = rows[_i].carries == CHAN_FD ? -1 : STDERR_FILENO;
+	enum chan_id id;
 	int fd;
 
 	ck_assert_int_eq(chan_send(pair[0], rows[_i].id, carried), 0);
@@ -86,28 +86,28 @@ END_TEST
 START_TEST(garbage_is_nonsense)
 {
 	char bytes[64];
-	enum msg_id id;
+	enum chan_id id;
 	int fd;
 
 	srand48(_i);
 	for (size_t i = 0; i < sizeof bytes; i++)
 		bytes[i] = (char)lrand48();
 	ck_assert_int_gt(write(pair[0], bytes, 1 + (size_t)_i), 0);
-	ck_assert_int_eq(chan_recv(pair[1], MSG_CHILD, &id, &fd), -1);
+	ck_assert_int_eq(chan_recv(pair[1], CHAN_CHILD, &id, &fd), -1);
 	ck_assert_int_eq(errno, EPROTO);
 }
 END_TEST
 
 START_TEST(end_and_emptiness)
 {
-	enum msg_id id;
+	enum chan_id id;
 	int fd;
 
-	ck_assert_int_eq(chan_recv(pair[1], MSG_CHILD, &id, &fd), -1);
+	ck_assert_int_eq(chan_recv(pair[1], CHAN_CHILD, &id, &fd), -1);
 	ck_assert_int_eq(errno, EAGAIN);
 	fd_close(&pair[0]);
-	ck_assert_int_eq(chan_recv(pair[1], MSG_CHILD, &id, &fd), 0);
-	ck_assert_int_eq(chan_send(pair[1], MSG_DRAIN, -1), -1);
+	ck_assert_int_eq(chan_recv(pair[1], CHAN_CHILD, &id, &fd), 0);
+	ck_assert_int_eq(chan_send(pair[1], CHAN_DRAIN, -1), -1);
 }
 END_TEST
 
@@ -115,10 +115,10 @@ START_TEST(a_full_channel_does_not_block)
 {
 	int sent = 0;
 
-	while (chan_send(pair[0], MSG_LOOK, -1) == 0)
+	while (chan_send(pair[0], CHAN_LOOK, -1) == 0)
 		ck_assert_int_lt(sent++, 100000);
 	ck_assert_int_eq(errno, EAGAIN);
-	ck_assert_str_eq(msg_name(MSG_COUNT), "?");
+	ck_assert_str_eq(chan_name(CHAN_COUNT), "?");
 }
 END_TEST
 

@@ -8,6 +8,9 @@
 #include "conf_fixture.h"
 #include "core/check.h"
 
+/* Whom children become; NULL: nobody else. */
+static const struct privilege *become;
+
 static void
 set(char **member, const char *path)
 {
@@ -33,7 +36,7 @@ static void
 check_again(void)
 {
 	conf_errors_release(&errors);
-	check_folders(conf, &errors);
+	check_folders(conf, become, &errors);
 }
 
 static mode_t
@@ -52,14 +55,14 @@ START_TEST(folders_are_made)
 {
 	check_again();
 	ck_assert_uint_eq(errors.n, 0);
-	check_make_folders(conf, &errors);
+	check_make_folders(conf, become, &errors);
 	ck_assert_uint_eq(errors.n, 0);
 	ck_assert_int_eq(mode_of("run"), 0755);
 	ck_assert_int_eq(mode_of("a/b/state"), 0750);
 	ck_assert_int_eq(mode_of("pid"), 0755);
 	ck_assert_int_eq(mode_of("sock"), 0755);
 	ck_assert_int_eq(mode_of("log"), 0755);
-	check_make_folders(conf, &errors);
+	check_make_folders(conf, become, &errors);
 	check_again();
 	ck_assert_uint_eq(errors.n, 0);
 }
@@ -80,7 +83,7 @@ START_TEST(files_are_in_the_way)
 	ck_assert_str_eq(error_text(2),
 	    "cannot use log (log.target): log is no folder");
 	conf_errors_release(&errors);
-	check_make_folders(conf, &errors);
+	check_make_folders(conf, become, &errors);
 	ck_assert_uint_eq(errors.n, 3);
 	ck_assert_str_eq(error_text(0),
 	    "cannot make run (service.run_dir): Not a directory");
@@ -89,7 +92,7 @@ END_TEST
 
 START_TEST(a_log_that_is_a_folder)
 {
-	check_make_folders(conf, &errors);
+	check_make_folders(conf, become, &errors);
 	set(&conf->log.target, "run");
 	check_again();
 	ck_assert_uint_eq(errors.n, 1);
@@ -107,7 +110,7 @@ START_TEST(folders_that_cannot_be_written_to)
 {
 	char file[256];
 
-	check_make_folders(conf, &errors);
+	check_make_folders(conf, become, &errors);
 	snprintf(file, sizeof(file), "%s/run", dir);
 	ck_assert_int_eq(chmod(file, 0555), 0);
 	snprintf(file, sizeof(file), "%s/a", dir);
@@ -134,6 +137,69 @@ START_TEST(folders_that_cannot_be_written_to)
 }
 END_TEST
 
+static const struct privilege nobody = { .change = true,
+	.uid = 65534,
+	.gid = 65534 };
+
+static uid_t
+owner_of(const char *name)
+{
+	char path[256];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	ck_assert_msg(stat(path, &st) == 0, "%s", path);
+	return st.st_uid;
+}
+
+/* Only root can give anything away. */
+START_TEST(what_the_hub_writes_is_given_to_its_user)
+{
+	if (geteuid() != 0)
+		return;
+	become = &nobody;
+	set(&conf->hub.store, "store/hub.db");
+	set(&conf->hub.socket, "sock2/hub.sock");
+	check_make_folders(conf, become, &errors);
+	check_again();
+	ck_assert_uint_eq(errors.n, 0);
+	ck_assert_uint_eq(owner_of("run"), 0);
+	ck_assert_uint_eq(owner_of("sock2"), 0);
+	ck_assert_uint_eq(owner_of("a/b"), 0);
+	ck_assert_uint_eq(owner_of("a/b/state"), nobody.uid);
+	ck_assert_int_eq(mode_of("a/b/state"), 0750);
+	ck_assert_uint_eq(owner_of("store"), nobody.uid);
+}
+END_TEST
+
+START_TEST(an_empty_state_dir_of_roots_is_taken)
+{
+	if (geteuid() != 0)
+		return;
+	become = &nobody;
+	set(&conf->service.state_dir, "log");
+	check_make_folders(conf, become, &errors);
+	ck_assert_uint_eq(owner_of("log"), nobody.uid);
+	/* one that holds something is somebody's */
+	ck_assert_int_eq(chown(conf->service.state_dir, 0, 0), 0);
+	put_file("log/thing", "");
+	check_make_folders(conf, become, &errors);
+	ck_assert_uint_eq(errors.n, 0);
+	ck_assert_uint_eq(owner_of("log"), 0);
+	check_again();
+	ck_assert_uint_eq(errors.n, 1);
+	ck_assert_str_eq(error_text(0),
+	    "cannot use log (service.state_dir): the hub writes to it as "
+	    "service.user, who may not; 'chown -R 65534:65534 log' would allow "
+	    "it");
+	/* its group will do */
+	ck_assert_int_eq(chown(conf->service.state_dir, 0, nobody.gid), 0);
+	ck_assert_int_eq(chmod(conf->service.state_dir, 0770), 0);
+	check_again();
+	ck_assert_uint_eq(errors.n, 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -146,6 +212,8 @@ main(void)
 	tcase_add_test(tests, files_are_in_the_way);
 	tcase_add_test(tests, a_log_that_is_a_folder);
 	tcase_add_test(tests, folders_that_cannot_be_written_to);
+	tcase_add_test(tests, what_the_hub_writes_is_given_to_its_user);
+	tcase_add_test(tests, an_empty_state_dir_of_roots_is_taken);
 	suite_add_tcase(suite, tests);
 	return run_suite(suite);
 }

@@ -164,13 +164,15 @@ static const struct wrong wrong_pair[] = {
 	    "2: 'rest.workers.min_spare' is 5, but must not be more than "
 	    "'rest.workers.max', which is 4" },
 	{ "rest = { workers = { max = 513; }; };",
-	    "1: 'service.max_children' is 1024, but must be at least 1026, "
-	    "twice 'rest.workers.max': during a reload the old workers and the "
-	    "new live side by side" },
+	    "1: 'service.max_children' is 1024, but must be at least 1059: "
+	    "twice 'rest.workers.max', 'tasks.workers.max' and those of "
+	    "'tasks.background', which live side by side with their "
+	    "successors during a reload, and the hub" },
 	{ "\nservice = { max_children = 127; };",
-	    "2: 'service.max_children' is 127, but must be at least 128, twice "
-	    "'rest.workers.max': during a reload the old workers and the new "
-	    "live side by side" },
+	    "2: 'service.max_children' is 127, but must be at least 161: "
+	    "twice 'rest.workers.max', 'tasks.workers.max' and those of "
+	    "'tasks.background', which live side by side with their "
+	    "successors during a reload, and the hub" },
 	{ "service = { heartbeat_timeout = 10; };",
 	    "1: 'service.heartbeat_timeout' is 10, but must be more than twice "
 	    "'service.heartbeat_interval', which is 5, or healthy children are "
@@ -394,14 +396,14 @@ START_TEST(a_reload_can_outgrow_the_slots)
 	struct conf_errors ignored = { 0 };
 	struct conf *old = conf_defaults();
 
-	load_text("service = { max_children = 4096; };\n"
+	load_text("service = { max_children = 2048; };\n"
 		  "rest = { workers = { max = 600; }; };");
 	conf_compare(old, conf, &ignored);
 	ck_assert_uint_eq(ignored.n, 2);
 	ck_assert_str_eq(ignored.v[1],
-	    "'rest.workers.max' is 600, more than half of the "
-	    "'service.max_children' that stays, which is 1024; a reload of a "
-	    "full pool may not find room");
+	    "1233 children may live side by side during a reload, more than "
+	    "the 'service.max_children' that stays, which is 1024; a reload "
+	    "of full pools may not find room");
 	conf_errors_release(&ignored);
 	conf_free(old);
 }

@@ -202,6 +202,10 @@ START_TEST(fields_are_noted)
 	note(&head, "Traceparent", "00-");
 	note(&head, "Connection", "keep-alive , Close");
 	note(&head, "Expect", "100-continue");
+	note(&head, "prefer", "wait=5");
+	note(&head, "Prefer", "respond-async");
+	note(&head, "Idempotency-Key", "first");
+	note(&head, "idempotency-key", "last \t");
 	head_finish(&head, 1);
 	ck_assert_int_eq(head.status, 0);
 	ck_assert_int_eq(head.length, 42);
@@ -213,6 +217,10 @@ START_TEST(fields_are_noted)
 	ck_assert(head.keep);
 	ck_assert(head.expect);
 	ck_assert(!head.chunked);
+	ck_assert(head.prefer.respond_async);
+	ck_assert_uint_eq(head.prefer.wait_s, 5);
+	ck_assert_uint_eq(head.idempotencies, 2);
+	ck_assert_uint_eq(head.idempotency_len, 4);
 	note(&head, "Content-Encoding", "gzip");
 	ck_assert_str_eq(head.coding, "gzip");
 }

@@ -359,6 +359,36 @@ START_TEST(a_hang_up_shows_as_all_that_was_wanted)
 }
 END_TEST
 
+/* What the peer has sent before is left alone. */
+START_TEST(a_hang_up_alone_can_be_wanted)
+{
+	struct ear e = { .heard = 0 };
+	int pair[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
+			     pair),
+	    0);
+	ck_assert_int_eq(loop_io_add(&loop, &e.io, pair[0], LOOP_HANGUP, on_ear,
+			     &e),
+	    0);
+	ck_assert_int_eq(write(pair[1], "x", 1), 1);
+	run_rounds(3);
+	ck_assert_int_eq(e.heard, 0);
+	ck_assert_int_eq(shutdown(pair[1], SHUT_WR), 0);
+	run();
+	ck_assert_uint_eq(e.events, LOOP_HANGUP);
+	ck_assert_int_eq(loop_io_want(&loop, &e.io, 0), 0);
+	run_rounds(3);
+	ck_assert_int_eq(e.heard, 1);
+	ck_assert_int_eq(loop_io_want(&loop, &e.io, LOOP_HANGUP), 0);
+	fd_close(&pair[1]);
+	run();
+	ck_assert_uint_eq(e.events, LOOP_HANGUP);
+	loop_io_del(&loop, &e.io);
+	fd_close(&pair[0]);
+}
+END_TEST
+
 START_TEST(a_pause_is_one_even_after_a_hang_up)
 {
 	struct ear e = { .heard = 0 };
@@ -1038,6 +1068,7 @@ add_io_tests(TCase *tests)
 {
 	tcase_add_test(tests, readable_and_writable);
 	tcase_add_test(tests, a_hang_up_shows_as_all_that_was_wanted);
+	tcase_add_test(tests, a_hang_up_alone_can_be_wanted);
 	tcase_add_test(tests, a_pause_is_one_even_after_a_hang_up);
 	tcase_add_test(tests, any_want_can_become_any_other);
 	tcase_add_test(tests, a_removed_descriptor_is_not_heard_of);

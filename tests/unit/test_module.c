@@ -144,7 +144,7 @@ static const struct {
 	    "/etc/passwd cannot be loaded: ", "invalid ELF header" },
 	{ "/dev/null", "", "/dev/null is not a file", "" },
 	{ "no_symbol.so", "", "is no module", "the symbol brood_module" },
-	{ "wrong_abi.so", "", "module ABI 42", "broodd has 1" },
+	{ "wrong_abi.so", "", "module ABI 43", "broodd has 2" },
 	{ "no_name.so", "", "has no name", "" },
 	{ "no_table.so", "", "has no table of handlers", "" },
 	{ "bad_handlers.so", "twice", "two handlers named \"hello\"", "" },

@@ -345,6 +345,12 @@ START_TEST(routes_in_each_others_way)
 	ck_assert_int_eq(add("PATCH", "/a/{y}", &why), 0);
 	require("PATCH", "/a/5", "/a/{y}");
 	ck_assert_str_eq(route_param(&match, "y"), "5");
+	/* one of brood's own is in no file */
+	ck_assert_int_eq(route_add(table, "GET",
+			     &(struct route){ .pattern = "/jobs/{id}" }, &why),
+	    0);
+	ck_assert_int_eq(add("GET", "/jobs/{x}", &why), -1);
+	ck_assert_ptr_nonnull(strstr(why.text, "rest.jobs_path"));
 }
 END_TEST
 

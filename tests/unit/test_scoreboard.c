@@ -206,6 +206,128 @@ START_TEST(a_child_writes_only_its_own)
 }
 END_TEST
 
+static void
+died(int pid, int status, bool overran)
+{
+	struct board_death death = {
+		.pid = pid,
+		.status = status,
+		.overran = overran,
+	};
+
+	board_death_add(&board, &death);
+}
+
+START_TEST(deaths_are_found_until_they_are_old)
+{
+	struct board_death death = { 0 };
+
+	ck_assert(!board_death_find(&board, 100, &death));
+	died(100, 9, true);
+	for (int i = 1; i < BOARD_DEATHS - 1; i++)
+		died(100 + i, 256, false);
+	ck_assert(board_death_find(&board, 100, &death));
+	ck_assert_int_eq(death.pid, 100);
+	ck_assert_int_eq(death.status, 9);
+	ck_assert(death.overran);
+	died(1, 0, false);
+	died(2, 0, false);
+	ck_assert(!board_death_find(&board, 100, &death));
+	ck_assert(board_death_find(&board, 2, &death));
+	ck_assert(!death.overran);
+	ck_assert(!board_death_find(&board, 3, &death));
+}
+END_TEST
+
+START_TEST(a_death_names_the_last_call)
+{
+	struct slot_call call = { .started_ns = 1, .uid = 77, .attempt = 2 };
+	struct board_death death;
+
+	slot_reset(&board.slot[1], ROLE_REST, 1);
+	board.slot[1].pid = 7;
+	slot_call_begin(&board, &board.slot[1], &call);
+	died(7, 11, false);
+	died(8, 11, false);
+	ck_assert(board_death_find(&board, 7, &death));
+	ck_assert_uint_eq(death.uid, 77);
+	ck_assert_uint_eq(death.attempt, 2);
+	ck_assert(board_death_find(&board, 8, &death));
+	ck_assert_uint_eq(death.uid, 0);
+}
+END_TEST
+
+START_TEST(the_last_death_of_a_pid_counts)
+{
+	struct board_death death;
+
+	died(7, 1, false);
+	died(8, 2, false);
+	died(7, 3, false);
+	ck_assert(board_death_find(&board, 7, &death));
+	ck_assert_int_eq(death.status, 3);
+	board_death_forget(&board, 7);
+	ck_assert(!board_death_find(&board, 7, &death));
+	ck_assert(board_death_find(&board, 8, &death));
+}
+END_TEST
+
+START_TEST(a_call_is_cancelled_by_its_uid)
+{
+	board_cancel_call(&board, 3, 42);
+	ck_assert(board_is_cancelled(&board, 3, 42));
+	ck_assert(!board_is_cancelled(&board, 3, 43));
+	ck_assert(!board_is_cancelled(&board, 4, 42));
+	board_cancel_call(&board, SLOTS, 42);
+	ck_assert(!board_is_cancelled(&board, SLOTS, 42));
+	ck_assert(!board_is_cancelled(&board, 5, 0));
+}
+END_TEST
+
+START_TEST(a_call_without_a_deadline_rings_nobody)
+{
+	struct slot_call call = { .started_ns = 5, .handler = "x.y" };
+	struct slot_snapshot shot;
+
+	slot_reset(&board.slot[0], ROLE_BACKGROUND, 1);
+	ck_assert(!slot_call_begin(&board, &board.slot[0], &call));
+	slot_snapshot(&board.slot[0], &shot);
+	ck_assert(shot.in_call);
+	ck_assert_int_eq(shot.call.deadline_ns, 0);
+}
+END_TEST
+
+START_TEST(only_the_hub_writes_cancels)
+{
+	for (int role = 0; role < ROLE_COUNT; role++) {
+		int status;
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			if (board_protect(&board, (enum role_id)role, 1) < 0)
+				_exit(99);
+			/* a sanitizer has one of its own */
+			signal(SIGSEGV, SIG_DFL);
+			board_cancel_call(&board, 2, 77);
+			_exit(0);
+		}
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert_int_eq(WIFEXITED(status), role == ROLE_HUB);
+		ck_assert_int_eq(status == 0, role == ROLE_HUB);
+	}
+	ck_assert(board_is_cancelled(&board, 2, 77));
+}
+END_TEST
+
+START_TEST(every_door_has_a_name)
+{
+	for (int door = 0; door < DOOR_COUNT; door++)
+		ck_assert_ptr_nonnull(door_name((enum call_door)door));
+	ck_assert_str_eq(door_name(DOOR_SCHEDULE), "schedule");
+	ck_assert_str_eq(door_name(DOOR_COUNT), "?");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -223,6 +345,13 @@ main(void)
 	tcase_add_test(tc, snapshot_shows_the_call);
 	tcase_add_test(tc, snapshot_of_nonsense_is_clean);
 	tcase_add_test(tc, a_child_writes_only_its_own);
+	tcase_add_test(tc, deaths_are_found_until_they_are_old);
+	tcase_add_test(tc, the_last_death_of_a_pid_counts);
+	tcase_add_test(tc, a_death_names_the_last_call);
+	tcase_add_test(tc, a_call_is_cancelled_by_its_uid);
+	tcase_add_test(tc, a_call_without_a_deadline_rings_nobody);
+	tcase_add_test(tc, only_the_hub_writes_cancels);
+	tcase_add_test(tc, every_door_has_a_name);
 	suite_add_tcase(suite, tc);
 
 	SRunner *runner = srunner_create(suite);

@@ -170,9 +170,35 @@ find_row(json_t *rows, const char *key, json_t *wanted)
 }
 
 json_t *
+ctl_row_of(json_t *status, const char *role, size_t i)
+{
+	json_t *rows = json_object_get(status, "children"), *row;
+	size_t at;
+
+	for (at = 0; (row = json_array_get(rows, at)) != NULL; at++)
+		if (strcmp(ctl_text(row, "role"), role) == 0 && i-- == 0)
+			return row;
+	return NULL;
+}
+
+json_t *
 ctl_row(json_t *status, size_t i)
 {
-	return json_array_get(json_object_get(status, "children"), i);
+	return ctl_row_of(status, "rest", i);
+}
+
+pid_t
+ctl_pid_of(const struct daemon *daemon, const char *role)
+{
+	json_t *status = ctl_status(daemon), *row;
+	pid_t pid = 0;
+
+	for (size_t i = 0; (row = ctl_row_of(status, role, i)) != NULL; i++)
+		if (strcmp(ctl_text(row, "state"), "ready") == 0 ||
+		    strcmp(ctl_text(row, "state"), "busy") == 0)
+			pid = (pid_t)ctl_int(row, "pid");
+	json_decref(status);
+	return pid;
 }
 
 json_t *

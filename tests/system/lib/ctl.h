@@ -46,11 +46,15 @@ void ctl_require(const struct daemon *daemon, const char *what,
 void ctl_require_pool(const struct daemon *daemon, const char *role,
     const char *key, long low, long high);
 
-/* Pids of the children in status; how many, at most max. */
+/* Pids of the REST workers in status; how many, at most max. */
 size_t ctl_pids(const struct daemon *daemon, pid_t *pids, size_t max);
 
-/* The i-th row of the children, borrowed; NULL behind the last. */
+/* The i-th row of the REST workers, borrowed; NULL behind the last. */
 json_t *ctl_row(json_t *status, size_t i);
+/* The same of any pool, "hub" or "background:watcher" say. */
+json_t *ctl_row_of(json_t *status, const char *role, size_t i);
+/* The pid of the one child of such a pool that is ready or busy; 0: none. */
+pid_t ctl_pid_of(const struct daemon *daemon, const char *role);
 
 /* The row of a child, borrowed; NULL if there is none. */
 json_t *ctl_child(json_t *status, pid_t pid);

@@ -89,6 +89,8 @@ daemon_init(struct daemon *daemon)
 	    daemon->dir);
 	snprintf(daemon->socket, sizeof(daemon->socket), "%s/run/control.sock",
 	    daemon->dir);
+	snprintf(daemon->hub_socket, sizeof(daemon->hub_socket),
+	    "%s/run/hub.sock", daemon->dir);
 	snprintf(daemon->pid_file, sizeof(daemon->pid_file),
 	    "%s/run/broodd.pid", daemon->dir);
 	snprintf(daemon->errors, sizeof(daemon->errors), "%s/stderr",
@@ -219,7 +221,12 @@ write_conf(FILE *out, const struct daemon_conf *conf)
 	    or_default(conf->workers,
 		"start = 2; min_spare = 1; max_spare = 4; max = 8;"));
 	write_routes(out, conf);
-	fputs("};\n", out);
+	fprintf(out, "};\nhub = { %s };\n", or_default(conf->hub, ""));
+	fprintf(out, "tasks = { %s\n  workers = { %s };\n};\n",
+	    or_default(conf->tasks, ""),
+	    or_default(conf->task_workers,
+		"start = 1; min_spare = 0; max_spare = 4; max = 4;"));
+	fprintf(out, "amqp = { %s };\n", or_default(conf->amqp, ""));
 }
 
 void
@@ -463,6 +470,8 @@ daemon_require_clean(struct daemon *daemon)
 	    "the pid file is left");
 	ck_assert_msg(access(daemon->socket, F_OK) == -1,
 	    "the control socket is left");
+	ck_assert_msg(access(daemon->hub_socket, F_OK) == -1,
+	    "the hub's socket is left");
 	if (!daemon->crashes)
 		require_no_checker_text(daemon);
 }

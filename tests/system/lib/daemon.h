@@ -26,6 +26,8 @@ struct daemon_route {
 	const char *more;	/* keys */
 };
 #define ROUTE(method, path, handler) { method, path, handler, NULL }
+/* With more keys: ROUTE_WITH("POST", "/x", "m.h", "mode = \"job\";") */
+#define ROUTE_WITH(method, path, handler, more) { method, path, handler, more }
 
 /* What goes into each group, in the config's own syntax; NULL: see daemon.c. */
 struct daemon_conf {
@@ -36,6 +38,10 @@ struct daemon_conf {
 	const char *listen;
 	const char *rest;
 	const char *workers;
+	const char *hub;
+	const char *tasks;		/* but for its workers */
+	const char *task_workers;
+	const char *amqp;
 	/* modules of the build by their names, and more entries as they are */
 	const char *module[12];
 	const char *modules;
@@ -50,6 +56,7 @@ struct daemon {
 	char dir[96];
 	char conf[128];
 	char socket[128];	/* control */
+	char hub_socket[128];
 	char pid_file[128];
 	char errors[128];	/* what the master wrote to stderr */
 	int port;

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * render_work - what the hub reports, as text for a person: the hub, queues,
+ * schedules, jobs, keys.
+ *
+ * Called by hub and by the sections of status. Pure: JSON in, text out.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "ctl/format.h"
+#include "ctl/render.h"
+#include "ctl/render_impl.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define VALUE_WIDTH 60 /* of a value in a table */
+
+size_t
+render_table(const json_t *list, const struct render_column *column,
+    size_t columns, FILE *out)
+{
+	struct table_column *titles = mem_array(columns, sizeof(*titles));
+	size_t rows = json_array_size(list);
+	struct table table;
+	char buf[CELL];
+	const json_t *one;
+
+	for (size_t k = 0; k < columns; k++)
+		titles[k] = (struct table_column){ column[k].title,
+			column[k].right };
+	table_init(&table, titles, columns);
+	for (size_t i = 0; i < rows; i++) {
+		one = json_array_get(list, i);
+		for (size_t k = 0; k < columns; k++)
+			table_add(&table, "%s",
+			    column[k].format != NULL ?
+				render_show_as(one, column[k].key,
+				    column[k].format, column[k].otherwise,
+				    buf) :
+				render_show(one, column[k].key,
+				    column[k].otherwise, buf));
+	}
+	if (rows > 0)
+		table_print(&table, out);
+	table_release(&table);
+	free(titles);
+	return rows;
+}
+
+/* --------------------------------------------------------------------- hub */
+
+void
+render_hub(const json_t *data, FILE *out)
+{
+	const json_t *keys = json_object_get(data, "data");
+	const json_t *work = json_object_get(data, "work");
+	const json_t *store = json_object_get(data, "store");
+	char a[CELL], b[CELL], c[CELL], d[CELL];
+
+	fprintf(out, "hub     pid %s, generation %s, up %s, %s clients\n",
+	    render_show(data, "pid", "-", a),
+	    render_show(data, "generation", "-", b),
+	    render_show_as(data, "uptime", format_age, "-", c),
+	    render_show(data, "clients", "-", d));
+	fprintf(out, "data    %s keys, %s of %s",
+	    render_show(keys, "keys", "-", a),
+	    render_show_as(keys, "bytes", format_bytes, "-", b),
+	    render_show_as(keys, "max_bytes", format_bytes, "-", c));
+	fprintf(out, "; %s locks, %s wait for one, %s watches\n",
+	    render_show(keys, "locks", "-", a),
+	    render_show(keys, "lock_waiters", "-", b),
+	    render_show(keys, "watches", "-", c));
+	fprintf(out, "work    %s queued of %s, %s waiting, %s running",
+	    render_show(work, "queued", "-", a),
+	    render_show(work, "max_queued", "-", b),
+	    render_show(work, "waiting", "-", c),
+	    render_show(work, "running", "-", d));
+	fprintf(out, "; %s calls wait; %s of %s workers busy",
+	    render_show(work, "calls_waiting", "-", a),
+	    render_show(work, "busy", "-", b),
+	    render_show(work, "workers", "-", c));
+	if (strcmp(render_show(work, "unroutable", "0", a), "0") != 0)
+		fprintf(out, "; %s messages had no queue to go to", a);
+	fprintf(out, "\nstore   %s, %s free on its disk",
+	    render_show_as(store, "bytes", format_bytes, "-", a),
+	    render_show_as(store, "free", format_bytes, "-", b));
+	if (render_text(store, "refuses") != NULL)
+		fprintf(out, "; new work is refused: %s",
+		    render_show(store, "refuses", "", a));
+	fputc('\n', out);
+}
+
+/* ------------------------------------------------------------------ queues */
+
+static const struct render_column queue_column[] = {
+	{ "QUEUE", false, "name", NULL, "-" },
+	{ "HANDLER", false, "handler", NULL, "" },
+	{ "QUEUED", true, "queued", NULL, "-" },
+	{ "WAITING", true, "waiting", NULL, "-" },
+	{ "RUNNING", true, "running", NULL, "-" },
+	{ "OLDEST", true, "oldest", format_age, "" },
+	{ "MAX", true, "max_length", NULL, "" },
+	{ "DEAD LETTERS TO", false, "dead_letter_exchange", NULL, "" },
+};
+
+void
+render_queues(const json_t *data, FILE *out)
+{
+	static const struct render_column handler_column[] = {
+		{ "JOBS OF", false, "name", NULL, "-" },
+		{ "QUEUED", true, "queued", NULL, "-" },
+		{ "WAITING", true, "waiting", NULL, "-" },
+		{ "RUNNING", true, "running", NULL, "-" },
+		{ "OLDEST", true, "oldest", format_age, "" },
+	};
+	static const struct render_column exchange_column[] = {
+		{ "EXCHANGE", false, "name", NULL, "-" },
+		{ "TYPE", false, "type", NULL, "-" },
+	};
+	static const struct render_column binding_column[] = {
+		{ "FROM EXCHANGE", false, "exchange", NULL, "-" },
+		{ "KEY", false, "key", NULL, "" },
+		{ "TO QUEUE", false, "queue", NULL, "-" },
+		{ "BOUND BY", false, "by", NULL, "" },
+	};
+	/* an array, or the whole report of `queues` */
+	const json_t *queues = json_object_get(data, "queues");
+	json_t *bindings = json_object_get(data, "bindings"), *one;
+	bool configured;
+	size_t i;
+
+	if (render_table(json_is_array(data) ? data : queues, queue_column,
+		COUNT(queue_column), out) == 0)
+		fprintf(out, "there are no queues\n");
+	json_array_foreach(bindings, i, one)
+	{
+		configured = json_is_true(json_object_get(one, "configured"));
+		json_object_set_new(one, "by",
+		    json_string(configured ? "config" : "a handler"));
+	}
+	if (json_array_size(json_object_get(data, "exchanges")) > 0)
+		fputc('\n', out);
+	render_table(json_object_get(data, "exchanges"), exchange_column,
+	    COUNT(exchange_column), out);
+	if (json_array_size(bindings) > 0)
+		fputc('\n', out);
+	render_table(bindings, binding_column, COUNT(binding_column), out);
+	if (json_array_size(json_object_get(data, "handlers")) > 0)
+		fputc('\n', out);
+	render_table(json_object_get(data, "handlers"), handler_column,
+	    COUNT(handler_column), out);
+}
+
+/* --------------------------------------------------------------- schedules */
+
+/* "every 30.0s", or the cron text with its zone. */
+static void
+schedule_add_when(json_t *schedule)
+{
+	const char *cron = render_text(schedule, "cron");
+	const char *zone = render_text(schedule, "timezone");
+	char *when, text[FORMAT_SIZE];
+	double every;
+
+	if (cron != NULL)
+		when = mem_printf("%s%s%s", cron, zone != NULL ? " " : "",
+		    zone != NULL ? zone : "");
+	else if (render_get(schedule, "every", &every))
+		when = mem_printf("every %s", format_age(every, text));
+	else
+		when = mem_strdup("-");
+	json_object_set_new(schedule, "when", json_string(when));
+	if (json_is_true(json_object_get(schedule, "running")))
+		json_object_set_new(schedule, "outcome",
+		    json_string("running"));
+	free(when);
+}
+
+void
+render_schedules(const json_t *data, FILE *out)
+{
+	static const struct render_column column[] = {
+		{ "SCHEDULE", false, "name", NULL, "-" },
+		{ "HANDLER", false, "handler", NULL, "-" },
+		{ "WHEN", false, "when", NULL, "-" },
+		{ "LAST", false, "last", NULL, "never" },
+		{ "OUTCOME", false, "outcome", NULL, "" },
+		{ "NEXT", false, "next", NULL, "never" },
+		{ "RUNS", true, "runs", NULL, "-" },
+		{ "SKIPPED", true, "skipped", NULL, "-" },
+		{ "REASON", false, "why", NULL, "" },
+	};
+	json_t *list = json_is_array(data) ? (json_t *)(uintptr_t)data :
+					     json_object_get(data, "schedules");
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(list, i, one)
+	{
+		if (json_is_object(one))
+			schedule_add_when(one);
+	}
+	if (render_table(list, column, COUNT(column), out) == 0)
+		fprintf(out, "there are no schedules\n");
+}
+
+/* -------------------------------------------------------------------- jobs */
+
+/* The reason that matters last: the problem, or the last attempt's. */
+static const char *
+job_reason(const json_t *job)
+{
+	const json_t *errors = json_object_get(job, "errors");
+	const char *problem = render_text(job, "problem");
+
+	if (problem != NULL || json_array_size(errors) == 0)
+		return problem;
+	return render_text(json_array_get(errors, json_array_size(errors) - 1),
+	    "reason");
+}
+
+/* "waiting for another attempt", "queue regex", "2 of 5", "40% counting". */
+static void
+job_add_texts(json_t *job)
+{
+	const json_t *progress = json_object_get(job, "progress");
+	const char *queue = render_text(job, "queue");
+	const char *schedule = render_text(job, "schedule");
+	const char *reason = job_reason(job);
+	double attempts, max, done;
+	char *text, buf[CELL];
+
+	if (render_get(job, "attempts", &attempts) &&
+	    render_get(job, "max_attempts", &max)) {
+		text = mem_printf("%.0f of %.0f", attempts, max);
+		json_object_set_new(job, "tries", json_string(text));
+		free(text);
+	}
+	if (queue != NULL || schedule != NULL) {
+		text = mem_printf("%s %s", queue != NULL ? "queue" : "schedule",
+		    queue != NULL ? queue : schedule);
+		json_object_set_new(job, "from", json_string(text));
+		free(text);
+	}
+	if (json_is_true(json_object_get(job, "retrying")))
+		json_object_set_new(job, "state", json_string("retrying"));
+	if (render_get(progress, "done", &done)) {
+		text = mem_printf("%.0f%% %s", done * 100,
+		    render_show(progress, "note", "", buf));
+		json_object_set_new(job, "progress", json_string(text));
+		free(text);
+	} else {
+		json_object_del(job, "progress");
+	}
+	if (reason != NULL)
+		json_object_set_new(job, "reason", json_string(reason));
+}
+
+void
+render_jobs(const json_t *data, FILE *out)
+{
+	static const struct render_column column[] = {
+		{ "JOB", false, "id", NULL, "-" },
+		{ "STATE", false, "state", NULL, "-" },
+		{ "HANDLER", false, "handler", NULL, "" },
+		{ "FROM", false, "from", NULL, "" },
+		{ "CREATED", false, "created", NULL, "-" },
+		{ "ATTEMPTS", true, "tries", NULL, "" },
+		{ "DUE", false, "due", NULL, "" },
+		{ "PROGRESS", false, "progress", NULL, "" },
+		{ "REASON", false, "reason", NULL, "" },
+	};
+	json_t *jobs = json_object_get(data, "jobs"), *job;
+	size_t i;
+
+	json_array_foreach(jobs, i, job)
+	{
+		if (json_is_object(job))
+			job_add_texts(job);
+	}
+	if (render_table(jobs, column, COUNT(column), out) == 0)
+		fprintf(out, "there are none\n");
+	if (json_is_true(json_object_get(data, "more")))
+		fprintf(out, "and more; --limit N shows N of them\n");
+}
+
+/* A value as one line of JSON, cut to fit. */
+static void
+value_text(const json_t *value, size_t max, char buf[CELL])
+{
+	char *text = json_dumps(value,
+	    JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
+
+	mem_copy_string(buf, CELL, text != NULL ? text : "-");
+	free(text);
+	format_clean(buf);
+	if (max >= CELL || strlen(buf) <= max)
+		return;
+	/* not in the middle of a character */
+	while (max > 0 && ((unsigned char)buf[max] & 0xc0) == 0x80)
+		max--;
+	mem_copy_string(buf + max, CELL - max, "...");
+}
+
+void
+render_job(const json_t *data, FILE *out)
+{
+	static const char *const keys[] = { "id", "state", "handler", "from",
+		"request", "created", "due", "started", "finished", "tries",
+		"priority", "progress", "status", "problem", "input_bytes",
+		"result_bytes" };
+	static const struct render_column column[] = {
+		{ "ATTEMPT", true, "attempt", NULL, "-" },
+		{ "AT", false, "at", NULL, "-" },
+		{ "REASON", false, "reason", NULL, "-" },
+	};
+	const json_t *errors = json_object_get(data, "errors");
+	const json_t *input = json_object_get(data, "input");
+	const json_t *result = json_object_get(data, "result");
+	char buf[CELL];
+
+	if (json_is_object(data))
+		job_add_texts((json_t *)(uintptr_t)data);
+	for (size_t i = 0; i < COUNT(keys); i++)
+		if (json_object_get(data, keys[i]) != NULL)
+			fprintf(out, "%-13s%s\n",
+			    strcmp(keys[i], "tries") == 0 ? "attempts" :
+							    keys[i],
+			    render_show(data, keys[i], "-", buf));
+	if (input != NULL) {
+		value_text(input, CELL, buf);
+		fprintf(out, "%-13s%s\n", "input", buf);
+	}
+	if (result != NULL) {
+		value_text(result, CELL, buf);
+		fprintf(out, "%-13s%s\n", "result", buf);
+	}
+	if (json_array_size(errors) > 0)
+		fputc('\n', out);
+	render_table(errors, column, COUNT(column), out);
+}
+
+/* -------------------------------------------------------------------- keys */
+
+void
+render_list(const json_t *data, FILE *out)
+{
+	static const struct render_column column[] = {
+		{ "KEY", false, "key", NULL, "-" },
+		{ "VERSION", true, "version", NULL, "-" },
+		{ "TTL", true, "ttl", format_age, "" },
+		{ "VALUE", false, "value", NULL, "" },
+	};
+	json_t *keys = json_object_get(data, "keys"), *one, *value;
+	char buf[CELL];
+	size_t i;
+
+	json_array_foreach(keys, i, one)
+	{
+		value = json_object_get(one, "json");
+		if (value == NULL)
+			value = json_object_get(one, "body");
+		if (value != NULL)
+			value_text(value, VALUE_WIDTH, buf);
+		else
+			snprintf(buf, sizeof(buf), "(%lld bytes)",
+			    (long long)json_integer_value(
+				json_object_get(one, "bytes")));
+		if (json_is_object(one))
+			json_object_set_new(one, "value", json_string(buf));
+	}
+	if (render_table(keys, column, COUNT(column), out) == 0)
+		fprintf(out, "there are none\n");
+	if (json_is_true(json_object_get(data, "more")) &&
+	    json_array_size(keys) > 0)
+		fprintf(out, "and more; --after %s goes on\n",
+		    render_show(json_array_get(keys, json_array_size(keys) - 1),
+			"key", "-", buf));
+}

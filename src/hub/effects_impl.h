@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * effects_impl - what effects.c and effects_publish.c share; nobody else
+ * includes it.
+ */
+#ifndef HUB_EFFECTS_IMPL_H
+#define HUB_EFFECTS_IMPL_H
+
+#include "hub/effects.h"
+
+struct buf;
+
+/* The job that a message is in a queue, by its index; `attrs` is the caller's
+ * to release. */
+void publish_job(struct hub *hub, const struct msg_PUBLISH *publish,
+    size_t index, struct buf *attrs, struct msg_SUBMIT *submit);
+
+/* Is it the answer to a brood_request()? Then to that of which message. */
+bool publish_is_direct(const struct msg_PUBLISH *publish, uint64_t *uid);
+
+/* To all that take it; returns how many. `ours`: the hub made it, and nobody
+ * sends it again. `queue` has room for an index of each queue. */
+size_t publish_all(struct hub *hub, const struct msg_PUBLISH *publish,
+    bool ours, size_t *queue);
+
+/* Nobody did. */
+void publish_lost(const struct msg_PUBLISH *publish);
+
+#endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * effects_publish - a message becomes a job in each queue that takes it, or the
+ * answer that a brood_request() waits for.
+ *
+ * The properties of a message stand among the attributes of its jobs, so that a
+ * handler, a dead letter and a reply find them there.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "core/call.h"
+#include "core/uid.h"
+#include "hub/effects_impl.h"
+#include "hub/exchange.h"
+#include "hub/work.h"
+
+static uint64_t unroutable;
+
+uint64_t
+effects_unroutable(const struct hub *hub)
+{
+	(void)hub;
+	return unroutable;
+}
+
+static int64_t
+ttl_of(int64_t said_ms, int64_t queue_ns)
+{
+	int64_t queue_ms = queue_ns / NS_PER_MS;
+
+	if (queue_ns == 0 || (said_ms >= 0 && said_ms < queue_ms))
+		return said_ms;
+	return queue_ms;
+}
+
+static void
+put_property(struct buf *attrs, const char *name, struct msg_bytes value)
+{
+	struct msg_ATTR attr = {
+		.what = CALL_PROPERTY,
+		.name = msg_text(name),
+		.value = value,
+	};
+
+	if (value.len > 0)
+		msg_encode(attrs, MSG_ATTR, 0, &attr);
+}
+
+/* The headers that came with a message, and its properties. */
+static void
+publish_attrs(const struct msg_PUBLISH *publish, const char *queue,
+    struct buf *attrs)
+{
+	char priority[4];
+	enum msg_id id;
+	union msg msg;
+	size_t at = 0;
+
+	while (msg_part(publish->attrs, &at, MSG_ID_BIT(ATTR), &id, &msg,
+		   NULL) > 0)
+		if (msg.ATTR.what == CALL_HEADER)
+			msg_encode(attrs, MSG_ATTR, 0, &msg.ATTR);
+	snprintf(priority, sizeof(priority), "%u", publish->priority);
+	put_property(attrs, "exchange", publish->exchange);
+	put_property(attrs, "routing_key", publish->key);
+	put_property(attrs, "queue", msg_text(queue));
+	put_property(attrs, "message_id", publish->message_id);
+	put_property(attrs, "correlation_id", publish->correlation_id);
+	put_property(attrs, "reply_to", publish->reply_to);
+	put_property(attrs, "content_type", publish->type);
+	put_property(attrs, "priority", msg_text(priority));
+}
+
+void
+publish_job(struct hub *hub, const struct msg_PUBLISH *publish, size_t index,
+    struct buf *attrs, struct msg_SUBMIT *submit)
+{
+	const struct conf_queue *queue = &hub->conf->queue.v[index];
+
+	buf_init(attrs, SIZE_MAX - 1);
+	publish_attrs(publish, queue->name, attrs);
+	*submit = (struct msg_SUBMIT){
+		.uid = publish->uid,
+		.handler = msg_text(queue->handler),
+		.type = publish->type,
+		.body = publish->body,
+		.attrs = { attrs->data, attrs->len },
+		.path = msg_text(queue->name),
+		.priority = publish->priority < queue->max_priority ?
+		    publish->priority :
+		    (uint32_t)queue->max_priority,
+		.expires_ms = ttl_of(publish->ttl_ms, queue->ttl),
+		.id = publish->id,
+		.traceparent = publish->traceparent,
+	};
+}
+
+bool
+publish_is_direct(const struct msg_PUBLISH *publish, uint64_t *uid)
+{
+	return publish->exchange.len == 0 && direct_parse(publish->key, uid);
+}
+
+static size_t
+publish_direct(struct hub *hub, const struct msg_PUBLISH *publish, uint64_t uid)
+{
+	return work_answer_request(hub, uid,
+		   &(struct msg_RESULT){
+		       .status = 200,
+		       .type = publish->type,
+		       .body = publish->body,
+		   }) ?
+	    1 :
+	    0;
+}
+
+/* The first has the message's own uid, so that a message that comes again is
+ * known; the others have new ones, and so has a message of the hub's. */
+static void
+publish_add(struct hub *hub, const struct msg_PUBLISH *publish, size_t queue,
+    bool its_uid)
+{
+	struct msg_SUBMIT submit;
+	struct work_new new = { JOB_MESSAGE, (ptrdiff_t)queue, &submit, NULL };
+	struct buf attrs;
+	uint64_t token;
+	bool existing;
+	enum hub_code code;
+
+	publish_job(hub, publish, queue, &attrs, &submit);
+	submit.token = uid_token();
+	do {
+		if (!its_uid)
+			submit.uid = uid_make();
+		code = work_add(hub, &new, NULL, &token, &existing);
+		/* what another process made in the same millisecond */
+	} while (code == HUB_OK && existing && !its_uid);
+	if (code != HUB_OK)
+		log_error("a message for queue %s is no message (%s)",
+		    hub->conf->queue.v[queue].name, hub_code_name(code));
+	buf_release(&attrs);
+}
+
+size_t
+publish_all(struct hub *hub, const struct msg_PUBLISH *publish, bool ours,
+    size_t *queue)
+{
+	uint64_t uid;
+	int n;
+
+	if (publish_is_direct(publish, &uid))
+		return publish_direct(hub, publish, uid);
+	n = exchanges_route(hub->exchanges, publish->exchange, publish->key,
+	    queue, NULL);
+	for (int i = 0; i < n; i++)
+		publish_add(hub, publish, queue[i], i == 0 && !ours);
+	return n > 0 ? (size_t)n : 0;
+}
+
+void
+publish_lost(const struct msg_PUBLISH *publish)
+{
+	unroutable++;
+	log_notice("a message to exchange \"%.*s\" with key \"%.*s\" finds no "
+		   "queue",
+	    (int)publish->exchange.len, publish->exchange.p,
+	    (int)publish->key.len, publish->key.p);
+}
+
+size_t
+effects_publish(struct hub *hub, const struct msg_PUBLISH *publish)
+{
+	size_t *queue = mem_array(hub->conf->queue.n + 1, sizeof(*queue));
+	size_t n = publish_all(hub, publish, true, queue);
+
+	if (n == 0)
+		publish_lost(publish);
+	free(queue);
+	return n;
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * work_follow - what the end of a job causes: the job for `then` or
+ * `on_failure`, the reply to a message, its dead letter.
+ *
+ * Called by work_end.c only, in the turn of the end, so all of it is one
+ * transaction with it. Nothing of it is refused for want of room: the job was
+ * accepted, and with it what comes of it.
+ */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "brood.h"
+#include "core/call.h"
+#include "core/uid.h"
+#include "hub/dispatch.h"
+#include "hub/effects.h"
+#include "hub/exchange.h"
+#include "hub/work_impl.h"
+
+#define PROBLEM_TYPE "application/problem+json"
+
+static struct msg_bytes
+follow_property(const struct msg_SUBMIT *submit, const char *name)
+{
+	struct msg_bytes value = { "", 0 };
+
+	work_attr(submit->attrs, CALL_PROPERTY, name, &value);
+	return value;
+}
+
+/* RFC 9457; the caller frees. */
+static char *
+follow_problem(const struct job *job, unsigned status, const char *why)
+{
+	char id[UID_TEXT_SIZE], *text;
+	json_t *problem = json_pack("{s:s,s:s,s:i,s:s,s:s,s:i}", "type",
+	    "about:blank", "title", "The work has failed", "status",
+	    (int)status, "job", uid_format(job->uid, job->token, id), "state",
+	    job_state_name(job->state), "attempts", (int)job->attempts);
+	json_t *detail = json_string(why);
+
+	json_object_set_new(problem, "detail",
+	    detail != NULL ? detail : json_string("no UTF-8 text"));
+	text = json_dumps(problem, JSON_COMPACT);
+	json_decref(problem);
+	return text;
+}
+
+/* Its number may be that of a job that the hub before us made in the same
+ * millisecond. */
+static void
+follow_add(struct hub *hub, const struct work_new *new,
+    struct msg_SUBMIT *submit)
+{
+	uint64_t token;
+	bool existing;
+
+	while (work_add(hub, new, NULL, &token, &existing) == HUB_OK &&
+	    existing && token != submit->token)
+		submit->uid = uid_make();
+}
+
+static void
+follow_job(struct hub *hub, const struct job *job,
+    const struct msg_SUBMIT *before, struct msg_bytes handler,
+    struct msg_bytes type, struct msg_bytes body, const char *reason)
+{
+	char id[UID_TEXT_SIZE];
+	struct buf attrs;
+	struct why why;
+
+	buf_init(&attrs, SIZE_MAX - 1);
+	work_put_attr(&attrs, CALL_PROPERTY, "job",
+	    msg_text(uid_format(job->uid, job->token, id)));
+	if (reason != NULL)
+		work_put_attr(&attrs, CALL_PROPERTY, "reason",
+		    msg_text(reason));
+	struct msg_SUBMIT next = {
+		.uid = uid_make(),
+		.token = uid_token(),
+		.handler = handler,
+		.type = type,
+		.body = body,
+		.attrs = { attrs.data, attrs.len },
+		.priority = job->priority,
+		.expires_ms = -1,
+		.id = before->id,
+		.traceparent = before->traceparent,
+	};
+	struct work_new new = { JOB_SUBMITTED, -1, &next, NULL };
+	if (work_is_sane(hub, &new, &why) != HUB_OK)
+		log_error("job %s: what is to follow cannot be: %s", id,
+		    why.text);
+	else
+		follow_add(hub, &new, &next);
+	buf_release(&attrs);
+}
+
+/* To whoever waits in brood_request(), or as a message. */
+static bool
+follow_reply(struct hub *hub, const struct msg_SUBMIT *submit,
+    const struct msg_RESULT *result, struct msg_bytes type,
+    struct msg_bytes body)
+{
+	struct msg_bytes to = follow_property(submit, "reply_to");
+	uint64_t uid;
+
+	if (to.len == 0)
+		return false;
+	if (direct_parse(to, &uid)) {
+		work_answer_request(hub, uid, result);
+		return true;
+	}
+	effects_publish(hub,
+	    &(struct msg_PUBLISH){
+		.uid = uid_make(),
+		.key = to,
+		.type = type,
+		.body = body,
+		.ttl_ms = -1,
+		.correlation_id = follow_property(submit, "correlation_id"),
+		.id = submit->id,
+		.traceparent = submit->traceparent,
+	    });
+	return false;
+}
+
+bool
+follow_fits(struct hub *hub, const struct msg_SUBMIT *submit,
+    const struct msg_DONE *done)
+{
+	return (submit->then.len == 0 &&
+		   follow_property(submit, "reply_to").len == 0) ||
+	    done->body.len + WORK_SLACK < hub->conf->hub.max_message;
+}
+
+bool
+follow_success(struct hub *hub, struct job *job,
+    const struct msg_SUBMIT *submit, const struct msg_DONE *done)
+{
+	struct msg_RESULT result = {
+		.outcome = done->outcome,
+		.status = done->status,
+		.type = done->type,
+		.headers = done->headers,
+		.body = done->body,
+		.problem = done->problem,
+	};
+
+	if (submit->then.len > 0)
+		follow_job(hub, job, submit, submit->then, done->type,
+		    done->body, NULL);
+	if (job->kind != JOB_MESSAGE)
+		return false;
+	/* a brood_request() may ask the next hub for it again */
+	return !follow_reply(hub, submit, &result, done->type, done->body);
+}
+
+static const char *
+death_word(struct hub *hub, const struct job *job, const char *why)
+{
+	if (hub->work->dropping)
+		return "maxlen";
+	if (strncmp(why, "expired", 7) == 0)
+		return "expired";
+	return job->state == JOB_FAILED ? "rejected" : "dead";
+}
+
+static void
+put_header(struct buf *attrs, const char *name, const char *value)
+{
+	work_put_attr(attrs, CALL_HEADER, name, msg_text(value));
+}
+
+/* The headers of the message, without those of an earlier death, and why it
+ * died. */
+static void
+letter_headers(struct hub *hub, const struct job *job,
+    const struct msg_SUBMIT *submit, const char *queue, const char *why,
+    struct buf *attrs)
+{
+	char text[CLOCK_TEXT_SIZE], host[256] = "";
+	enum msg_id id;
+	union msg msg;
+	size_t at = 0;
+
+	while (msg_part(submit->attrs, &at, MSG_ID_BIT(ATTR), &id, &msg, NULL) >
+	    0) {
+		if (msg.ATTR.what != CALL_HEADER ||
+		    (msg.ATTR.name.len >= 8 &&
+			memcmp(msg.ATTR.name.p, "x-death-", 8) == 0))
+			continue;
+		msg_encode(attrs, MSG_ATTR, 0, &msg.ATTR);
+	}
+	put_header(attrs, "x-death-reason", death_word(hub, job, why));
+	put_header(attrs, "x-death-detail", why);
+	put_header(attrs, "x-death-queue", queue);
+	snprintf(text, sizeof(text), "%u", job->attempts);
+	put_header(attrs, "x-death-attempts", text);
+	put_header(attrs, "x-death-time",
+	    clock_format_wall(hub->wall_ms * NS_PER_MS, text));
+	if (gethostname(host, sizeof(host) - 1) == 0)
+		put_header(attrs, "x-death-host", host);
+}
+
+/* The message that a full queue let go would come back to it for ever. */
+static bool
+letter_circles(struct hub *hub, const struct conf_queue *queue,
+    struct msg_bytes key)
+{
+	size_t *to, n, i = 0;
+	int routed;
+
+	if (!hub->work->dropping)
+		return false;
+	to = mem_array(hub->conf->queue.n, sizeof(*to));
+	routed = exchanges_route(hub->exchanges,
+	    msg_text(queue->dead_letter_exchange), key, to, NULL);
+	n = routed < 0 ? 0 : (size_t)routed;
+	while (i < n && &hub->conf->queue.v[to[i]] != queue)
+		i++;
+	free(to);
+	return i < n;
+}
+
+static bool
+follow_letter(struct hub *hub, const struct job *job,
+    const struct msg_SUBMIT *submit, const char *why)
+{
+	const struct conf_queue *queue = work_queue(hub, job->lane);
+	struct msg_bytes key;
+	struct buf attrs;
+	size_t taken;
+
+	if (queue == NULL || queue->dead_letter_exchange[0] == '\0')
+		return false;
+	key = queue->dead_letter_key[0] != '\0' ?
+	    msg_text(queue->dead_letter_key) :
+	    follow_property(submit, "routing_key");
+	if (letter_circles(hub, queue, key))
+		return false;
+	buf_init(&attrs, SIZE_MAX - 1);
+	letter_headers(hub, job, submit, queue->name, why, &attrs);
+	taken = effects_publish(hub,
+	    &(struct msg_PUBLISH){
+		.uid = uid_make(),
+		.exchange = msg_text(queue->dead_letter_exchange),
+		.key = key,
+		.type = submit->type,
+		.body = submit->body,
+		.priority = job->priority,
+		.ttl_ms = -1,
+		.message_id = follow_property(submit, "message_id"),
+		.correlation_id = follow_property(submit, "correlation_id"),
+		.attrs = { attrs.data, attrs.len },
+		.id = submit->id,
+		.traceparent = submit->traceparent,
+	    });
+	buf_release(&attrs);
+	return taken > 0;
+}
+
+bool
+follow_failure(struct hub *hub, struct job *job,
+    const struct msg_SUBMIT *submit, unsigned status, const char *why)
+{
+	struct msg_RESULT result = {
+		.outcome = BROOD_REJECT,
+		.status = status,
+		.problem = msg_text(why),
+	};
+	char *problem = follow_problem(job, status, why);
+	bool asked = false, moved = false;
+
+	if (submit->on_failure.len > 0 && job->state != JOB_CANCELLED)
+		follow_job(hub, job, submit, submit->on_failure,
+		    msg_text(PROBLEM_TYPE), msg_text(problem), why);
+	if (job->kind == JOB_MESSAGE) {
+		asked = follow_reply(hub, submit, &result,
+		    msg_text(PROBLEM_TYPE), msg_text(problem));
+		if (job->state != JOB_CANCELLED)
+			moved = follow_letter(hub, job, submit, why);
+	}
+	free(problem);
+	return moved && !asked;
+}

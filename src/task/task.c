@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * task - the role: a worker that runs what the hub gives it, one call at a
+ * time.
+ *
+ *   hub: RUN   we: the handler   we: DONE, kept until   hub: OK
+ *
+ * Called by core/child only. A DONE has everything that follows from the call,
+ * so the worker is free for the next RUN at once; the client of the hub's line
+ * sends it again to a new hub until it is answered, and only then a drain ends.
+ *
+ * A RUN is copied and run from a timer: a handler that asks for shared data
+ * reads from the line that the RUN came on. What arrives while we drain is left
+ * alone: a worker that ends with status 0 has not begun what it was given last,
+ * and the hub gives it to another one.
+ */
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/why.h"
+#include "core/child.h"
+#include "core/hub_client.h"
+#include "task/run.h"
+#include "task/task.h"
+
+struct task {
+	struct child *child;
+	struct run *runs; /* to be run, in their order */
+	struct loop_timer begin;
+	size_t unanswered; /* DONEs */
+	char path[CONF_PATH_SIZE];
+};
+
+static void
+task_check(const struct conf *conf, const struct module_registry *modules,
+    struct conf_errors *errors)
+{
+	for (size_t i = 0; i < conf->schedule.n; i++) {
+		const struct conf_schedule *c = &conf->schedule.v[i];
+
+		run_check(c->handler, c->file, c->line, modules, errors);
+	}
+	for (size_t i = 0; i < conf->queue.n; i++) {
+		const struct conf_queue *c = &conf->queue.v[i];
+
+		if (c->handler[0] != '\0')
+			run_check(c->handler, c->file, c->line, modules,
+			    errors);
+	}
+	for (size_t i = 0; i < conf->limit.n; i++) {
+		const struct conf_limit *c = &conf->limit.v[i];
+
+		run_check(c->handler, c->file, c->line, modules, errors);
+	}
+}
+
+static void
+task_settle(struct task *task)
+{
+	if (task->child->draining && task->runs == NULL &&
+	    task->unanswered == 0)
+		child_drained(task->child);
+}
+
+/* What a refused DONE comes to is the hub's to decide and to log. */
+static void
+task_on_answer(void *ctx, enum msg_id id, const union msg *msg,
+    enum hub_code code)
+{
+	struct task *task = ctx;
+
+	(void)code;
+	if (id == MSG_FAIL)
+		log_debug("the hub does not take a result: %.*s",
+		    (int)msg->FAIL.why.len, msg->FAIL.why.p);
+	task->unanswered--;
+	task_settle(task);
+}
+
+/* The reply's headers as parts. */
+static void
+task_headers(const struct call_result *result, struct buf *parts)
+{
+	buf_init(parts, SIZE_MAX - 1);
+	for (size_t i = 0; i < result->headers; i++) {
+		struct msg_ATTR attr = {
+			.what = CALL_HEADER,
+			.name = msg_text(result->header[i].name),
+			.value = msg_text(result->header[i].value),
+		};
+
+		msg_encode(parts, MSG_ATTR, 0, &attr);
+	}
+}
+
+static bool
+task_send(struct task *task, const struct msg_DONE *done)
+{
+	if (hub_send(task->child->hub, MSG_DONE, done, CLOCK_NEVER,
+		task_on_answer, task) == 0)
+		return false;
+	task->unanswered++;
+	return true;
+}
+
+/* It would be as large the next time. */
+static void
+task_too_large(struct task *task, const struct run *run,
+    const struct call_result *result)
+{
+	struct why why;
+
+	why_set(&why,
+	    "the reply (%zu bytes) and what the call sends (%zu bytes in %zu "
+	    "parts) are more than hub.max_message (%zu bytes)",
+	    result->body_len, result->effects.len, result->effects_n,
+	    task->child->conf->hub.max_message);
+	log_error("handler %s: %s", run->handler, why.text);
+	task_send(task,
+	    &(struct msg_DONE){
+		.uid = run->uid,
+		.attempt = run->attempt,
+		.outcome = BROOD_REJECT,
+		.status = 500,
+		.problem = msg_text(why.text),
+		.took_ns = result->took_ns,
+	    });
+}
+
+static void
+task_tell(struct task *task, const struct run *run,
+    const struct call_result *result)
+{
+	struct buf headers;
+	struct msg_DONE done = {
+		.uid = run->uid,
+		.attempt = run->attempt,
+		.outcome = (uint8_t)result->outcome,
+		.status = (uint32_t)result->status,
+		.type = msg_text(result->type),
+		.body = { result->body, result->body_len },
+		.problem = msg_text(result->problem),
+		.retry_after_ns = result->retry_after_ns,
+		.took_ns = result->took_ns,
+		.effects = { result->effects.data, result->effects.len },
+	};
+
+	task_headers(result, &headers);
+	done.headers = (struct msg_bytes){ headers.data, headers.len };
+	if (!task_send(task, &done))
+		task_too_large(task, run, result);
+	buf_release(&headers);
+}
+
+static void
+task_begin(void *ctx)
+{
+	struct task *task = ctx;
+	struct run *run = task->runs;
+	struct call_result result;
+
+	DL_DELETE(task->runs, run);
+	run_call(task->child, run, &result);
+	task_tell(task, run, &result);
+	call_result_release(&result);
+	run_free(run);
+	if (task->runs != NULL)
+		loop_timer_set(&task->child->loop, &task->begin, 0);
+	task_settle(task);
+}
+
+static void
+task_on_note(void *ctx, enum msg_id id, const union msg *msg)
+{
+	struct task *task = ctx;
+	struct run *run;
+	struct why why;
+
+	/* events are for handlers, and none is running */
+	if (id != MSG_RUN || task->child->draining)
+		return;
+	run = run_new(&msg->RUN, &why);
+	if (run == NULL)
+		child_fail(task->child, EXIT_FAILURE,
+		    "what the hub wants run makes no sense: %s", why.text);
+	DL_APPEND(task->runs, run);
+	loop_timer_set(&task->child->loop, &task->begin, 0);
+}
+
+static int
+task_init(struct child *child, struct why *why)
+{
+	struct task *task = mem_alloc(sizeof(*task));
+	struct hub_client_options options = {
+		.path = conf_hub_socket(child->conf, task->path),
+		.slot = child->spec.slot,
+		.generation = child->spec.generation,
+		.worker = true,
+		.max_frame = child->conf->hub.max_message,
+		.on_note = task_on_note,
+		.ctx = task,
+	};
+
+	(void)why;
+	task->child = child;
+	child->role_data = task;
+	loop_timer_init(&task->begin, task_begin, task);
+	child->hub = hub_client_new(&child->loop, &options);
+	hub_client_stay(child->hub);
+	return 0;
+}
+
+static void
+task_drain(struct child *child)
+{
+	task_settle(child->role_data);
+}
+
+static void
+task_fini(struct child *child)
+{
+	struct task *task = child->role_data;
+	struct run *run;
+
+	hub_client_free(child->hub);
+	child->hub = NULL;
+	loop_timer_cancel(&child->loop, &task->begin);
+	while ((run = task->runs) != NULL) {
+		DL_DELETE(task->runs, run);
+		run_free(run);
+	}
+	free(task);
+	child->role_data = NULL;
+}
+
+const struct role task_role = {
+	.check = task_check,
+	.init = task_init,
+	.drain = task_drain,
+	.fini = task_fini,
+};
