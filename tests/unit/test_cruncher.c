@@ -17,7 +17,7 @@
 
 static const char *content_type;
 static struct module_registry *registry;
-static brood_handler_fn *upload;
+static brood_handler_fn *addresses;
 
 static const char *
 find_type(void *ctx, enum call_lookup what, const char *name)
@@ -43,7 +43,7 @@ set_up_cruncher(void)
 	    build != NULL ? build : ".");
 	registry = module_load_all(&conf, NULL, &why);
 	ck_assert_msg(registry != NULL, "%s", why.text);
-	upload = module_find(registry, "cruncher.upload", &why)->run;
+	addresses = module_find(registry, "cruncher.addresses", &why)->run;
 	request.lookup = find_type;
 	content_type = "text/plain";
 }
@@ -60,7 +60,7 @@ post(const char *text, size_t len)
 {
 	request.body = text;
 	request.body_len = len;
-	run(upload);
+	run(addresses);
 }
 
 static int

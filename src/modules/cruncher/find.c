@@ -1,29 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * cruncher - finds the e-mail addresses in a text: the demo service.
+ * find - the e-mail addresses in a text, with PCRE2.
  *
- * The handler `upload` takes a text, or with the content type JSON an object
- * with the text in its member "text", and replies with the distinct addresses
- * in it, sorted by their bytes:
- *
- *   {"addresses":["alice@example.com","bob@example.org"],"count":2}
- *
- * They are exactly those of
- *
- *   grep -aoE '[a-zA-Z0-9_.+-]+@[a-zA-Z0-9-]+\.[a-zA-Z0-9.-]+' |
- *       LC_ALL=C sort -u
- *
- * The time is linear in the length of the text, whatever the text.
+ * Called by crunch.c. Pure but for what PCRE2 is compiled to, once in a child.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
+
+#include "modules/cruncher/find.h"
 
 #include <pcre2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-
-#include "brood.h"
 
 /*
  * The same expression, for one pass over the text. No class contains the
@@ -38,7 +26,7 @@ static const char address_regex[] =
 #define MATCH_LIMIT 1000000
 
 struct address {
-	const char *text; /* in the call's body, not terminated */
+	const char *text; /* in the text, not terminated */
 	size_t len;
 };
 
@@ -81,7 +69,7 @@ address_compare(const void *one, const void *other)
 
 /* All addresses, in the order of the text. 0, or -1 after a line in the log. */
 static int
-find_addresses(struct found *found, const char *text, size_t len)
+find_all(struct found *found, const char *text, size_t len)
 {
 	const PCRE2_SIZE *range = pcre2_get_ovector_pointer(match);
 	PCRE2_SIZE at = 0;
@@ -106,9 +94,8 @@ find_addresses(struct found *found, const char *text, size_t len)
 	}
 }
 
-/* NULL when there is no memory. */
 static json_t *
-reply_with(struct found *found)
+found_distinct(struct found *found)
 {
 	json_t *addresses = json_array();
 	const struct address *a, *last = NULL;
@@ -123,67 +110,28 @@ reply_with(struct found *found)
 			    json_stringn_nocheck(a->text, a->len));
 		last = a;
 	}
-	return json_pack("{s:o,s:I}", "addresses", addresses, "count",
-	    (json_int_t)json_array_size(addresses));
+	return addresses;
 }
 
-/* "application/json; charset=utf-8", "application/problem+json" … */
-static bool
-type_is_json(const char *type)
-{
-	size_t len;
-
-	if (type == NULL)
-		return false;
-	len = strcspn(type, "; \t");
-	if (len == strlen("application/json"))
-		return strncasecmp(type, "application/json", len) == 0;
-	return len > 5 && strncasecmp(type + len - 5, "+json", 5) == 0;
-}
-
-/* The text of the call, or NULL when it has none. */
-static const char *
-text_of(struct brood_call *call, size_t *len)
-{
-	const json_t *text;
-
-	if (!type_is_json(brood_call_header(call, "Content-Type")))
-		return brood_call_body(call, len);
-	text = json_object_get(brood_call_json(call), "text");
-	*len = json_string_length(text);
-	return json_string_value(text);
-}
-
-static enum brood_outcome
-upload(struct brood_call *call)
+json_t *
+find_addresses(const char *text, size_t len)
 {
 	struct found found = { 0 };
-	json_t *reply = NULL;
-	const char *text;
-	size_t len;
+	json_t *addresses = NULL;
 
-	text = text_of(call, &len);
-	if (text == NULL && brood_call_json(call) == NULL)
-		return BROOD_REJECT;
-	if (text == NULL)
-		return brood_reject(call, 422,
-		    "the member \"text\" is missing or no string");
-	if (find_addresses(&found, text, len) == 0)
-		reply = reply_with(&found);
+	if (find_all(&found, text, len) == 0)
+		addresses = found_distinct(&found);
 	free(found.v);
-	if (reply == NULL)
-		return brood_retry(call, 0, "the text cannot be searched");
-	return brood_reply(call, 200, reply);
+	return addresses;
 }
 
-static int
-start(const json_t *settings, char why[BROOD_WHY_SIZE])
+int
+find_start(char why[BROOD_WHY_SIZE])
 {
 	PCRE2_UCHAR text[128];
 	PCRE2_SIZE offset;
 	int error;
 
-	(void)settings;
 	/* Its searches for a start are no faster here, and look some bytes
 	 * beyond the text, which valgrind reports. */
 	regex = pcre2_compile((PCRE2_SPTR)address_regex, PCRE2_ZERO_TERMINATED,
@@ -207,23 +155,10 @@ start(const json_t *settings, char why[BROOD_WHY_SIZE])
 	return 0;
 }
 
-static void
-stop(void)
+void
+find_stop(void)
 {
 	pcre2_match_context_free(limits);
 	pcre2_match_data_free(match);
 	pcre2_code_free(regex);
 }
-
-static const struct brood_handler handlers[] = {
-	{ "upload", upload, "finds the e-mail addresses in a text" },
-	{ 0 },
-};
-
-const struct brood_module brood_module = {
-	.abi = BROOD_MODULE_ABI,
-	.name = "cruncher",
-	.start = start,
-	.stop = stop,
-	.handlers = handlers,
-};
