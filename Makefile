@@ -77,7 +77,7 @@ quiet = $(if $(filter 0,$V),@printf '  %-5s %s\n' $1 $(@:$B/%=%);)
 
 # ---------------------------------------------------------------- settings
 
-packages = libmicrohttpd jansson libconfig libpcre2-8 sqlite3
+packages = libmicrohttpd jansson libconfig libpcre2-8 sqlite3 librabbitmq gnutls
 test_packages = check libcurl
 pkg = $(shell $(PKG_CONFIG) $1 $2 2>/dev/null)
 absent = $(strip $(foreach p,$1,$(if $(call pkg,--exists,$p || echo no),$p)))
@@ -115,7 +115,7 @@ test-packages:
 
 # ----------------------------------------------------------------- objects
 
-folders = base core master rest hub task ctl
+folders = base core master rest hub task amqp ctl
 module_folders = $(patsubst src/modules/%/,%,$(wildcard src/modules/*/))
 modules = $(patsubst src/modules/%.c,$B/modules/%.so,\
 	$(wildcard src/modules/*.c)) $(module_folders:%=$B/modules/%.so)
@@ -144,9 +144,9 @@ $(foreach folder,$(folders),$(eval $(call archive,$(folder))))
 # A module may call any function of brood.h, so broodd has all of core.
 whole_core = -Wl,--whole-archive $B/libbrood-core.a -Wl,--no-whole-archive
 
-$B/broodd: $B/obj/src/broodd.o $(call archives,core master rest hub task base)
+$B/broodd: $B/obj/src/broodd.o $(call archives,core master rest hub task amqp base)
 	$(call quiet,LINK)$(link) $(program) -o $@ $< $(whole_core) \
-		$(call archives,master rest hub task base) $(libs)
+		$(call archives,master rest hub task amqp base) $(libs)
 
 $B/broodctl: $B/obj/src/ctl/broodctl.o $(call archives,ctl core base)
 	$(call quiet,LINK)$(link) -pie -o $@ $^ $(libs)
@@ -202,8 +202,9 @@ uses_master = master core base
 uses_rest = rest core base
 uses_hub = hub core base
 uses_task = task core base
+uses_amqp = amqp core base
 uses_ctl = ctl core base
-uses_ = master rest hub task core base
+uses_ = master rest hub task amqp core base
 folder_of = $(firstword $(foreach folder,$(folders),$(if $(wildcard \
 	src/$(folder)/$1.c src/$(folder)/$(1:$(folder)_%=%).c),$(folder))))
 uses = $(uses_$(call folder_of,$(patsubst test_%,%,$1)))
@@ -225,7 +226,7 @@ $B/tests/system/%: $B/obj/tests/system/%.o \
 	@mkdir -p $(@D)
 	$(call quiet,LINK)$(link) -pie -o $@ $^ $(test_libs) $(libs)
 
-$B/tests/fuzz/%: $B/obj/tests/fuzz/%.o $(call archives,rest hub core base)
+$B/tests/fuzz/%: $B/obj/tests/fuzz/%.o $(call archives,rest hub amqp core base)
 	@mkdir -p $(@D)
 	$(call quiet,LINK)$(link) -fsanitize=fuzzer -o $@ $^ $(libs)
 
@@ -273,6 +274,7 @@ bench: all
 	bash bench/run $B
 	bash bench/ipc/run $B
 	bash bench/jobs/run $B
+	bash bench/amqp/run $B
 
 walkthrough: all
 	bash scripts/walkthrough $B

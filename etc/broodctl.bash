@@ -22,6 +22,13 @@ _broodctl_argument() {
 		"${COMP_WORDS[0]}" "${where[@]}" --json --timeout 1 queues \
 		    2>/dev/null | grep -o '"queues":\[[^]]*' |
 			grep -o '"name":"[^"]*"' | cut -d '"' -f 4
+		[ "$command" != purge ] || echo outbox
+		;;
+	ID*all)
+		"${COMP_WORDS[0]}" "${where[@]}" --json --timeout 2 dead \
+		    2>/dev/null | grep -oE '"(name":"[^"]*/|id":")[^"]*"' |
+			cut -d '"' -f 4
+		echo all
 		;;
 	LEVEL)
 		"${COMP_WORDS[0]%broodctl}broodd" -K 2>/dev/null | awk -F '\t' \

@@ -63,8 +63,8 @@ enum brood_outcome {
 	 * job has succeeded, a message is acknowledged. */
 	BROOD_DONE = 0,
 	/* Not now; try again later. REST: 503 with Retry-After. Jobs and
-	 * messages: another attempt after a growing delay, until they are dead
-	 * after max_attempts. */
+	 * messages: another attempt after a growing delay (on a broker the next
+	 * step of its queue's), until they are dead after max_attempts. */
 	BROOD_RETRY = 1,
 	/* Never; the input is at fault. REST: 422, or brood_reject()'s. A job
 	 * has failed, a message is dead at once. */
@@ -166,8 +166,10 @@ const char *brood_call_cookie(struct brood_call *call, const char *name);
  * A property of a message: "exchange", "routing_key", "queue", "message_id",
  * "correlation_id", "reply_to", "content_type", "priority". Of the input of a
  * handler named by `then` or `on_failure`: "job", the id of the job before it,
- * and of the latter "reason". NULL if there is none. A message's headers are
- * read with brood_call_header().
+ * and of the latter "reason". NULL if there is none; what others publish to a
+ * broker may lack any but the first three. A message's headers are read with
+ * brood_call_header(); numbers and the like among them come as text, tables and
+ * lists as JSON.
  */
 const char *brood_call_property(struct brood_call *call, const char *name);
 
@@ -357,17 +359,30 @@ struct brood_message {
 					   application/octet-stream */
 	int priority;			/* 0 to 255 */
 	double ttl;			/* seconds in a queue; 0: no limit */
-	bool mandatory;			/* fail when no queue takes it */
+	bool mandatory;			/* fail when no queue takes it; on a
+					   broker that is only reported */
 	const char *message_id;		/* NULL: made */
 	const char *correlation_id;	/* NULL: none */
 	const char *reply_to;		/* a queue; NULL: none */
 	const json_t *headers;		/* an object of strings, or NULL */
 };
 
-/* Publishes with the success of the call to an exchange ("": the default one,
- * which routes to the queue named `key`). 0; -1 when it is wrong or there are
- * more than tasks.max_effects. `mandatory` and no queue takes it: the call
- * itself fails, REST: with 422. */
+/*
+ * Publishes with the success of the call to an exchange of the config ("": the
+ * default one, which routes to the queue named `key`). 0; -1 when it is wrong
+ * or there are more than tasks.max_effects.
+ *
+ * Where the hub routes, and a `mandatory` message finds no queue, or a queue is
+ * full, the call itself fails, REST: with 422 or 503. A message reaches each
+ * queue once, and what the queue's handler does with its success happens once.
+ *
+ * Where a broker routes (amqp.broker), the message waits in the outbox, as
+ * durable as jobs are, until the broker has confirmed it: in the order of the
+ * successes, persistent, with a message id, under which other programs may
+ * see it a second time after a connection was lost. What no queue takes is
+ * reported, mandatory or not; the call has succeeded by then. It fails, REST:
+ * with 503, only while the outbox is full.
+ */
 int brood_publish(struct brood_call *call, const char *exchange,
     const char *key, const json_t *body);
 int brood_publish_message(struct brood_call *call, const char *exchange,
@@ -394,8 +409,10 @@ struct brood_job {
 const char *brood_submit(struct brood_call *call, const char *handler,
     const json_t *input, const struct brood_job *job);
 
-/* Binds a queue to an exchange with the success of the call, for good. To do it
- * twice is to do it once. 0 or -1. */
+/* Binds a queue to an exchange, both of the config, with the success of the
+ * call, for good. To do it twice is to do it once. On a broker it takes effect
+ * in order with what is published, and is made anew with each connection. 0 or
+ * -1. */
 int brood_bind(struct brood_call *call, const char *queue,
     const char *exchange, const char *key);
 int brood_unbind(struct brood_call *call, const char *queue,
@@ -410,8 +427,10 @@ struct brood_answer {
 };
 
 /* Publishes now, with reply_to set, and waits for the answer for `seconds` or
- * until the call's deadline. 1; 0 when none came; -1. For handlers in task
- * workers (mode "wait" or "job"): in a REST worker it stops all else. */
+ * until the call's deadline. 1; 0 when none came in time; -1, too, when no
+ * queue takes it, or the broker cannot be reached just now. Not stored, and not
+ * repeated. For handlers in task workers (mode "wait" or "job"): in a REST
+ * worker it stops all else. */
 int brood_request(struct brood_call *call, const char *exchange,
     const char *key, const json_t *body, double seconds,
     struct brood_answer *answer);

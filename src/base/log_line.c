@@ -21,6 +21,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 #define LINE_ID_MAX 256	     /* bytes that the member `id` may take */
 #define LINE_FIELDS_MAX 2048 /* and all fields; those beyond are left out */
@@ -59,37 +60,6 @@ line_printf(struct log_line *line, size_t end, const char *format, ...)
 	    line_put(line, end, text, (size_t)n);
 }
 
-/* The length of the UTF-8 sequence at s (Unicode 15, table 3-7); 0 when it is
- * none. Reads no further than a NUL. */
-static size_t
-utf8_sequence(const char *text)
-{
-	const unsigned char *s = (const unsigned char *)text;
-	unsigned char low = 0x80, high = 0xbf;
-	size_t n;
-
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] < 0xc2 || s[0] > 0xf4)
-		return 0;
-	n = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-	/* No overlong forms, no surrogates, nothing beyond U+10FFFF. */
-	if (s[0] == 0xe0)
-		low = 0xa0;
-	else if (s[0] == 0xed)
-		high = 0x9f;
-	else if (s[0] == 0xf0)
-		low = 0x90;
-	else if (s[0] == 0xf4)
-		high = 0x8f;
-	if (s[1] < low || s[1] > high)
-		return 0;
-	for (size_t i = 2; i < n; i++)
-		if (s[i] < 0x80 || s[i] > 0xbf)
-			return 0;
-	return n;
-}
-
 /* A terminal obeys U+0080 to U+009F just as it does the bytes below a space. */
 static bool
 is_control(const char *s, size_t n)
@@ -108,7 +78,7 @@ static size_t
 line_put_char(struct log_line *line, size_t end, const char *s,
     enum line_style style)
 {
-	size_t n = utf8_sequence(s);
+	size_t n = utf8_sequence(s, SIZE_MAX);
 	bool bare = n > 0 && !is_control(s, n);
 	unsigned first = (unsigned char)s[0];
 	bool done;
@@ -164,7 +134,7 @@ needs_quotes(const char *s)
 	if (*s == '\0')
 		return true;
 	for (; *s != '\0'; s += n) {
-		n = utf8_sequence(s);
+		n = utf8_sequence(s, SIZE_MAX);
 		if (n == 0 || is_control(s, n) || strchr(" \"\\=", *s) != NULL)
 			return true;
 	}

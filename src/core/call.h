@@ -24,6 +24,9 @@ enum call_lookup {
 	CALL_HEADER,
 	CALL_COOKIE,
 	CALL_PROPERTY,
+	/* no handler can: properties of a message as they came, see
+	 * amqp/rabbit.h */
+	CALL_RAW,
 };
 
 /* All pointers are borrowed and must outlive call_run(). */

@@ -11,9 +11,11 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "core/call_impl.h"
 
 /*
@@ -93,44 +95,14 @@ call_parse_json(const char *body, size_t len, int max_depth, char **problem)
 	return NULL;
 }
 
-/* The length of the well-formed UTF-8 sequence at p (RFC 3629), 0 for none. */
-static size_t
-utf8_length(const unsigned char *p)
-{
-	unsigned char low = 0x80, high = 0xbf;
-	size_t i, len;
-
-	if (*p < 0x80)
-		return 1;
-	if (*p < 0xc2 || *p > 0xf4)
-		return 0;
-	len = *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;
-	/* overlong, surrogates, beyond U+10FFFF: told by the second byte */
-	if (*p == 0xe0)
-		low = 0xa0;
-	else if (*p == 0xed)
-		high = 0x9f;
-	else if (*p == 0xf0)
-		low = 0x90;
-	else if (*p == 0xf4)
-		high = 0x8f;
-	if (p[1] < low || p[1] > high)
-		return 0;
-	for (i = 2; i < len; i++)
-		if (p[i] < 0x80 || p[i] > 0xbf)
-			return 0;
-	return len;
-}
-
 char *
 call_clean_text(char *text)
 {
-	unsigned char *p = (unsigned char *)text;
 	size_t len;
 
-	while (*p != '\0') {
-		len = utf8_length(p);
-		if (len == 0 || *p < 0x20 || *p == 0x7f)
+	for (char *p = text; *p != '\0';) {
+		len = utf8_sequence(p, SIZE_MAX);
+		if (len == 0 || (unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = '?';
 		p += len != 0 ? len : 1;
 	}

@@ -323,6 +323,11 @@ conf_free(struct conf *conf)
 	strings_release(&conf->files);
 	free(conf->tls_certificate);
 	forget(conf->tls_key);
+	free(conf->amqp_ca);
+	free(conf->amqp_certificate);
+	forget(conf->amqp_key);
+	free(conf->amqp_user);
+	forget(conf->amqp_password);
 	free(conf);
 }
 
@@ -366,12 +371,21 @@ conf_compare(const struct conf *old, struct conf *new,
 		    conf_children_max(new), new->service.max_children);
 }
 
+bool
+conf_has_broker(const struct conf *conf)
+{
+	return conf->amqp.broker.n > 0 &&
+	    strcmp(conf->amqp.broker.v[0], "local") != 0;
+}
+
 int
 conf_children_max(const struct conf *conf)
 {
+	int amqp = conf_has_broker(conf) ? conf->amqp.children : 0;
+
 	return 2 *
 	    (conf->rest_workers.max + conf->task_workers.max +
-		(int)conf->background.n) +
+		(int)conf->background.n + amqp) +
 	    1;
 }
 

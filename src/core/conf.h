@@ -69,6 +69,11 @@ struct conf {
 	struct conf_strings files;	/* it, and those it includes */
 	/* contents of rest.tls.*, NULL without TLS; never logged */
 	char *tls_certificate, *tls_key;
+	/* contents of amqp.tls.*, NULL where there is none */
+	char *amqp_ca, *amqp_certificate, *amqp_key;
+	/* for broker URLs that name none: of the config, its password_file or
+	 * the environment; NULL without a broker */
+	char *amqp_user, *amqp_password;
 };
 
 enum { CONF_MODE_INLINE, CONF_MODE_WAIT, CONF_MODE_JOB };
@@ -77,6 +82,7 @@ enum { CONF_CATCH_UP_NONE, CONF_CATCH_UP_ONE, CONF_CATCH_UP_ALL };
 enum { CONF_AGAIN_ALWAYS, CONF_AGAIN_ON_FAILURE, CONF_AGAIN_NEVER };
 enum { CONF_EXCHANGE_DIRECT, CONF_EXCHANGE_FANOUT, CONF_EXCHANGE_TOPIC };
 enum { CONF_OVERFLOW_REJECT, CONF_OVERFLOW_DROP_HEAD };
+enum { CONF_QUEUE_CLASSIC, CONF_QUEUE_QUORUM };
 enum { CONF_INPUT_ANY, CONF_INPUT_JSON };
 
 /* Where errors go, each a line "FILE:LINE: what, and what to do". */
@@ -124,6 +130,9 @@ const char *conf_control_socket(const struct conf *conf,
     char buf[CONF_PATH_SIZE]);
 const char *conf_hub_socket(const struct conf *conf, char buf[CONF_PATH_SIZE]);
 const char *conf_hub_store(const struct conf *conf, char buf[CONF_PATH_SIZE]);
+
+/* Are messages the hub's own business, or a broker's? */
+bool conf_has_broker(const struct conf *conf);
 
 /* The most children that may live at a time: two generations and the hub. */
 int conf_children_max(const struct conf *conf);

@@ -106,10 +106,11 @@ check_pools(const struct checking *c)
 	if (*slots < conf_children_max(conf))
 		checking_fail(c, checking_given(c, slots, max),
 		    "'service.max_children' is %d, but must be at least %d: "
-		    "twice 'rest.workers.max', 'tasks.workers.max' and those "
+		    "twice 'rest.workers.max', 'tasks.workers.max'%s and those "
 		    "of 'tasks.background', which live side by side with their "
 		    "successors during a reload, and the hub",
-		    *slots, conf_children_max(conf));
+		    *slots, conf_children_max(conf),
+		    conf_has_broker(conf) ? ", 'amqp.children'" : "");
 }
 
 static void
@@ -256,8 +257,8 @@ check_routes(const struct checking *c)
 		}
 }
 
-static char *
-read_pem(const struct checking *c, char *const *path, const char *key)
+char *
+checking_read_pem(const struct checking *c, char *const *path, const char *key)
 {
 	struct stat st;
 	char *text;
@@ -265,19 +266,18 @@ read_pem(const struct checking *c, char *const *path, const char *key)
 
 	/* a FIFO would block the master */
 	if (stat(*path, &st) == 0 && !S_ISREG(st.st_mode)) {
-		checking_fail(c, path, "'rest.tls.%s': %s is no regular file",
-		    key, *path);
+		checking_fail(c, path, "'%s': %s is no regular file", key,
+		    *path);
 		return NULL;
 	}
 	text = fd_read_file(*path, TLS_FILE_MAX, &len);
 	if (text == NULL)
-		checking_fail(c, path, "'rest.tls.%s': cannot read %s: %s", key,
-		    *path,
+		checking_fail(c, path, "'%s': cannot read %s: %s", key, *path,
 		    errno == EFBIG ? "it is larger than 1 MB" :
 				     strerror(errno));
 	else if (strlen(text) != len || strstr(text, "-----BEGIN ") == NULL) {
-		checking_fail(c, path, "'rest.tls.%s': %s is not in PEM format",
-		    key, *path);
+		checking_fail(c, path, "'%s': %s is not in PEM format", key,
+		    *path);
 		explicit_bzero(text, len);
 		free(text);
 		text = NULL;
@@ -285,26 +285,33 @@ read_pem(const struct checking *c, char *const *path, const char *key)
 	return text;
 }
 
+bool
+checking_pair(const struct checking *c, const char *group,
+    char *const *certificate, char *const *key)
+{
+	bool has_certificate = **certificate != '\0', has_key = **key != '\0';
+
+	if (has_certificate == has_key)
+		return has_key;
+	checking_fail(c, has_certificate ? certificate : key,
+	    "'%s.%s' is given, but '%s.%s' is not; TLS takes both", group,
+	    has_certificate ? "certificate" : "key", group,
+	    has_certificate ? "key" : "certificate");
+	return false;
+}
+
 static void
 check_tls(const struct checking *c)
 {
 	struct conf_rest_tls *tls = &c->conf->rest_tls;
-	bool certificate = tls->certificate[0] != '\0';
-	bool key = tls->key[0] != '\0';
 
-	if (certificate && !key)
-		checking_fail(c, &tls->certificate,
-		    "'rest.tls.certificate' is given, but 'rest.tls.key' is "
-		    "not; TLS takes both");
-	if (key && !certificate)
-		checking_fail(c, &tls->key,
-		    "'rest.tls.key' is given, but 'rest.tls.certificate' is "
-		    "not; TLS takes both");
-	if (certificate)
-		c->conf->tls_certificate = read_pem(c, &tls->certificate,
-		    "certificate");
-	if (key)
-		c->conf->tls_key = read_pem(c, &tls->key, "key");
+	checking_pair(c, "rest.tls", &tls->certificate, &tls->key);
+	if (tls->certificate[0] != '\0')
+		c->conf->tls_certificate = checking_read_pem(c,
+		    &tls->certificate, "rest.tls.certificate");
+	if (tls->key[0] != '\0')
+		c->conf->tls_key = checking_read_pem(c, &tls->key,
+		    "rest.tls.key");
 }
 
 void
@@ -324,4 +331,5 @@ conf_check(struct conf *conf, const char *folder,
 	check_modules(&c);
 	check_routes(&c);
 	conf_check_work(&c);
+	conf_check_amqp(&c);
 }

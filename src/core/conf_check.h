@@ -18,15 +18,16 @@ struct conf_places {
 };
 
 /*
- * Checks, adds every error, and reads the TLS files into `conf`. What is at
- * fault in a list goes from it, or lacks what it must have, for conf_prune().
+ * Checks, adds every error, and reads TLS files and passwords into `conf`. What
+ * is at fault in a list goes from it, or lacks what it must have, for
+ * conf_prune().
  * `errors_before` is how many errors there were before this config was read.
  */
 void conf_check(struct conf *conf, const char *folder,
     const struct conf_places *places, size_t errors_before,
     struct conf_errors *errors);
 
-/* --- shared by conf_check.c and conf_check_work.c */
+/* --- shared by conf_check*.c */
 
 struct checking {
 	struct conf *conf;
@@ -47,8 +48,18 @@ const void *checking_given(const struct checking *c, const void *a,
 /* An item without what it must have is left out, see conf_prune(). */
 void checking_drop(char **must);
 
+/* The file of that key, checked to look like PEM; NULL when the error is out.
+ * The caller keeps it. */
+char *checking_read_pem(const struct checking *c, char *const *path,
+    const char *key);
+/* True when both are given; one without the other is an error. */
+bool checking_pair(const struct checking *c, const char *group,
+    char *const *certificate, char *const *key);
+
 /* Hub, tasks, messages. */
 void conf_check_work(const struct checking *c);
+/* Brokers: addresses, credentials, TLS; what a broker cannot do. */
+void conf_check_amqp(const struct checking *c);
 /* That each handler is in a module of this config. */
 void conf_check_handlers(const struct checking *c);
 

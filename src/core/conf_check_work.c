@@ -277,8 +277,4 @@ conf_check_work(const struct checking *c)
 	check_queues(c);
 	check_all_names(c);
 	check_workers(c);
-	if (strcmp(c->conf->amqp.broker, "local") != 0)
-		checking_fail(c, &c->conf->amqp.broker,
-		    "'amqp.broker' is a broker's address, but this version "
-		    "only knows \"local\": the hub routes messages itself");
 }

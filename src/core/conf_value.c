@@ -294,14 +294,22 @@ set_text(const struct conf_row *row, const json_t *value, const char *folder,
 	return 0;
 }
 
+/* A lone text is a list of one. */
+static const char *
+string_at(const json_t *value, size_t i)
+{
+	return json_string_value(
+	    json_is_string(value) ? value : json_array_get(value, i));
+}
+
 static int
 set_strings(const struct conf_row *row, const json_t *value,
     struct conf_strings *member, struct why *why)
 {
-	size_t n = json_array_size(value);
+	size_t n = json_is_string(value) ? 1 : json_array_size(value);
 	const char *text;
 
-	if (!json_is_array(value))
+	if (!json_is_array(value) && !json_is_string(value))
 		return wrong_type(value, "a list of texts, [ \"…\", \"…\" ]",
 		    why);
 	if (!in_bounds(row, (double)n))
@@ -310,7 +318,7 @@ set_strings(const struct conf_row *row, const json_t *value,
 	memset(member, 0, sizeof(*member));
 	member->v = mem_array(n + 1, sizeof(char *));
 	for (; member->n < n; member->n++) {
-		text = json_string_value(json_array_get(value, member->n));
+		text = string_at(value, member->n);
 		if (text == NULL)
 			wrong_type(json_array_get(value, member->n),
 			    "a list of nothing but texts in quotes", why);

@@ -91,6 +91,19 @@ hub_new_handle(struct hub_client *client)
 	return client->last_handle;
 }
 
+static void
+hub_request_add(struct hub_request *request)
+{
+	struct hub_client *client = request->client;
+	struct hub_request **bucket =
+	    &client->bucket[request->handle % HUB_BUCKETS];
+
+	request->same = *bucket;
+	*bucket = request;
+	DL_APPEND(client->requests, request);
+	client->pending++;
+}
+
 /* Out of the list; still to be freed. */
 static void
 hub_request_remove(struct hub_request *request)
@@ -108,6 +121,19 @@ hub_request_remove(struct hub_request *request)
 		loop_timer_cancel(client->loop, &request->timer);
 }
 
+/* Once more, or as soon as there is a hub. */
+static void
+hub_request_write(struct hub_request *request)
+{
+	struct hub_client *client = request->client;
+	const struct buf frame = { .data = request->frame,
+		.len = request->len };
+
+	request->repeat = false;
+	line_write(client, &frame);
+	line_flush(client);
+}
+
 static void
 hub_on_deadline(void *ctx)
 {
@@ -116,6 +142,10 @@ hub_on_deadline(void *ctx)
 
 	if (request->answered)
 		return; /* it is being delivered */
+	if (request->repeat) {
+		hub_request_write(request);
+		return;
+	}
 	hub_request_remove(request);
 	if (request->fn != NULL)
 		request->fn(request->ctx, MSG_NONE, NULL,
@@ -153,7 +183,6 @@ hub_send(struct hub_client *client, enum msg_id id, const void *msg,
 {
 	struct buf *frame = &client->scratch;
 	struct hub_request *request;
-	struct hub_request **bucket;
 	uint32_t handle = hub_new_handle(client);
 
 	buf_clear(frame);
@@ -176,11 +205,7 @@ hub_send(struct hub_client *client, enum msg_id id, const void *msg,
 		hub_watch_forget(client, msg);
 	if (client->wire.fd != -1)
 		line_write(client, frame);
-	bucket = &client->bucket[handle % HUB_BUCKETS];
-	request->same = *bucket;
-	*bucket = request;
-	DL_APPEND(client->requests, request);
-	client->pending++;
+	hub_request_add(request);
 	if (client->loop != NULL && deadline_ns != CLOCK_NEVER)
 		loop_timer_set(client->loop, &request->timer, deadline_ns);
 
@@ -236,11 +261,24 @@ hub_hand_over(struct hub_client *client, const struct msg_head *head,
 		return; /* forgotten, or too late */
 	hub_request_remove(request);
 	client->batching = true;
+	client->repeat_ns = CLOCK_NEVER;
 	if (request->fn != NULL)
 		request->fn(request->ctx, head->id, msg,
 		    hub_fail_code(head, msg));
 	client->batching = false;
-	free(request);
+	if (client->repeat_ns == CLOCK_NEVER) {
+		free(request);
+		return;
+	}
+	request->repeat = true;
+	hub_request_add(request);
+	loop_timer_set(client->loop, &request->timer, client->repeat_ns);
+}
+
+void
+hub_repeat(struct hub_client *client, int64_t at_ns)
+{
+	client->repeat_ns = at_ns;
 }
 
 /* Those put away, from `at`; more may be put away meanwhile. */

@@ -55,6 +55,11 @@ typedef void hub_reply_fn(void *ctx, enum msg_id id, const union msg *msg,
  * Returns a handle for hub_forget(), 0 when it is too large for a frame. */
 uint32_t hub_send(struct hub_client *client, enum msg_id id, const void *msg,
     int64_t deadline_ns, hub_reply_fn *fn, void *ctx);
+/* In the callback of a request without a deadline: it is sent again at that
+ * moment, under the same handle, and this was not the answer. */
+void hub_repeat(struct hub_client *client, int64_t at_ns);
+/* What is sent from here on is written when it is over, all at once. */
+void hub_cork(struct hub_client *client, bool on);
 /* The answer is of no interest any more; harmless once it came. */
 void hub_forget(struct hub_client *client, uint32_t handle);
 
@@ -71,6 +76,9 @@ void hub_note(struct hub_client *client, enum msg_id id, const void *msg);
 
 /* The number of the next changing request of this session (SET, INCR…). */
 uint64_t hub_next_seq(struct hub_client *client);
+
+/* How often the connection was lost. */
+unsigned hub_losses(const struct hub_client *client);
 
 /* Requests not answered yet. */
 size_t hub_pending(const struct hub_client *client);

@@ -97,6 +97,12 @@ line_drop_runs(struct hub_client *client)
 	buf_release(&old);
 }
 
+unsigned
+hub_losses(const struct hub_client *client)
+{
+	return client->losses;
+}
+
 void
 line_close(struct hub_client *client)
 {
@@ -106,6 +112,7 @@ line_close(struct hub_client *client)
 	if (client->loop != NULL)
 		loop_io_del(client->loop, &client->io);
 	wire_release(&client->wire);
+	client->losses++;
 	client->gap |= client->watches > 0;
 	line_drop_runs(client);
 }
@@ -175,7 +182,7 @@ line_repeat(struct hub_client *client)
 		    &(struct msg_WATCH){ .prefix = msg_text(client->watch[i]),
 			.on = 1 });
 	DL_FOREACH(client->requests, request)
-	if (!request->answered)
+	if (!request->answered && !request->repeat)
 		buf_append(out, request->frame, request->len);
 	if (client->asking != 0)
 		wire_send(&client->wire, client->ask_id, client->asking,
@@ -243,6 +250,14 @@ line_flush(struct hub_client *client)
 	}
 	if (client->loop != NULL && client->io.want != want)
 		loop_io_want(client->loop, &client->io, want);
+}
+
+void
+hub_cork(struct hub_client *client, bool on)
+{
+	client->batching = on;
+	if (!on)
+		line_flush(client);
 }
 
 /* WELCOME, or what there is instead. */

@@ -26,6 +26,7 @@ struct hub_request {
 	struct hub_client *client;
 	uint32_t handle;
 	bool answered;			/* the answer is in `kept` */
+	bool repeat;			/* its timer sends it again */
 	hub_reply_fn *fn;
 	void *ctx;
 	struct loop_timer timer;
@@ -55,11 +56,13 @@ struct hub_client {
 
 	struct backoff backoff;
 	int64_t since_ns, again_ns;	/* connected at; try again at */
+	unsigned losses;
 	struct loop_timer again, deliver;
 
 	struct hub_request *requests;	/* utlist.h, in their order */
 	size_t pending;
 	struct buf scratch;		/* a frame on its way to a request */
+	int64_t repeat_ns;		/* see hub_repeat() */
 
 	/* frames that came for others while somebody waited */
 	struct buf kept, events;

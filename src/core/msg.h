@@ -95,6 +95,14 @@ enum hub_code {
 const char *hub_code_name(uint32_t code);	/* "FULL"; "?" */
 int hub_code_status(uint32_t code);		/* HTTP's; 500 for unknown */
 
+/* A delivery is over: its handler has succeeded; it comes again later; it is a
+ * dead letter now; it was done before. To the broker they are all one: ack. */
+enum settled_how { SETTLED_DONE, SETTLED_RETRY, SETTLED_DEAD, SETTLED_SEEN };
+/* The broker has it (or the binding); it has it, and no queue took it; it is
+ * not to be had now (`why`): stays in the outbox, to be tried again. */
+enum sent_how { SENT_CONFIRMED, SENT_RETURNED, SENT_HELD };
+enum amqp_order { ORDER_DEAD, ORDER_RETRY, ORDER_PURGE, ORDER_QUEUES };
+
 enum data_kind { DATA_BYTES, DATA_JSON, DATA_NUMBER };
 enum data_only { DATA_ANY, DATA_IF_ABSENT, DATA_IF_VERSION };
 enum data_event { DATA_NOTIFIED, DATA_WAS_SET, DATA_WAS_DELETED,

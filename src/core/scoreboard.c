@@ -151,6 +151,34 @@ board_cancel_call(struct board *board, unsigned slot, uint64_t uid)
 		board->cancel->uid[slot] = uid;
 }
 
+/* Each writes its word and then looks at the other's, so that at least one of
+ * them sees what the other has written. */
+bool
+board_recall(struct board *board, unsigned slot, uint64_t uid)
+{
+	struct slot_snapshot seen;
+
+	if (slot >= board->slots)
+		return false;
+	atomic_store(&board->cancel->recall[slot], uid);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (uid == 0)
+		return false;
+	slot_snapshot(&board->slot[slot], &seen);
+	return seen.in_call && seen.call.uid == uid;
+}
+
+bool
+board_drops(struct board *board, unsigned slot, uint64_t uid)
+{
+	bool drops;
+
+	atomic_thread_fence(memory_order_seq_cst);
+	drops = uid != 0 && atomic_load(&board->cancel->recall[slot]) == uid;
+	atomic_store(&board->slot[slot].dropped, drops ? uid : 0);
+	return drops;
+}
+
 bool
 board_is_cancelled(const struct board *board, unsigned slot, uint64_t uid)
 {
@@ -301,6 +329,15 @@ slot_call_end(struct slot *slot, bool error, int64_t took_ns)
 	histogram_add(&slot->latency, took_ns);
 }
 
+void
+slot_set_note(struct slot *slot, bool trouble, const char *note)
+{
+	atomic_fetch_add(&slot->note_seq, 1);
+	slot->note_trouble = trouble;
+	mem_copy_string(slot->note, sizeof slot->note, note);
+	atomic_fetch_add(&slot->note_seq, 1);
+}
+
 /* A moment that may be subtracted from another one. */
 static int64_t
 time_clean(int64_t at_ns)
@@ -316,6 +353,24 @@ text_clean(char *text, size_t size, bool lines)
 	for (char *p = text; *p; p++)
 		if ((*p < ' ' || *p > '~') && !(lines && *p == '\n'))
 			*p = '?';
+}
+
+static void
+note_snapshot(const struct slot *slot, struct slot_snapshot *out)
+{
+	unsigned char trouble = 0;
+
+	for (int i = 0; i < SNAPSHOT_TRIES; i++) {
+		uint32_t seq = atomic_load(&slot->note_seq);
+		memcpy(out->note, slot->note, sizeof out->note);
+		/* whatever a child may have put there, it is no bool yet */
+		memcpy(&trouble, &slot->note_trouble, sizeof trouble);
+		atomic_thread_fence(memory_order_acquire);
+		if (!(seq & 1) && seq == atomic_load(&slot->note_seq))
+			break;
+	}
+	text_clean(out->note, sizeof out->note, false);
+	out->note_trouble = trouble != 0 && out->note[0] != '\0';
 }
 
 void
@@ -347,6 +402,7 @@ slot_snapshot(const struct slot *slot, struct slot_snapshot *out)
 	text_clean(out->call.handler, sizeof out->call.handler, false);
 	text_clean(out->call.peer, sizeof out->call.peer, false);
 
+	note_snapshot(slot, out);
 	memcpy(out->last_error, slot->last_error, sizeof out->last_error);
 	text_clean(out->last_error, sizeof out->last_error, false);
 	memcpy(out->crash_trace, slot->crash.trace, sizeof out->crash_trace);

@@ -77,6 +77,11 @@ struct slot {
 	_Atomic uint64_t uid_time;	/* see core/uid.h; outlives the child */
 	struct slot_crash crash;
 	char last_error[512];		/* why it exits, to be passed on */
+	_Atomic uint64_t dropped;	/* see board_recall() */
+	/* how it is, for people, see slot_set_note() */
+	_Atomic uint32_t note_seq;	/* odd while it is being written */
+	bool note_trouble;		/* somebody should look at it */
+	char note[384];
 
 	/* the master's, while the child lives */
 	/* started_ns of a call whose deadline passed: it is to give up */
@@ -122,9 +127,11 @@ struct board_header {
 	struct board_death death[BOARD_DEATHS];
 } __attribute__((aligned(4096)));
 
-/* The hub's to write: the call that a child is to give up, by slot. */
+/* The hub's to write: the call that a child is to give up, and the one behind
+ * which nothing is to be begun, by slot. */
 struct board_cancel {
 	_Atomic uint64_t uid[BOARD_MAX_SLOTS];
+	_Atomic uint64_t recall[BOARD_MAX_SLOTS];
 } __attribute__((aligned(4096)));
 
 struct board {
@@ -157,6 +164,17 @@ void board_cancel_call(struct board *board, unsigned slot, uint64_t uid);
 bool board_is_cancelled(const struct board *board, unsigned slot,
     uint64_t uid);
 
+/*
+ * By the hub: what that child has got to do behind its call `uid` (0: nothing),
+ * it is to drop when that ends. True when the call is seen to go on after that
+ * was said: then it will. Else slot->dropped says, once the call's end is
+ * known, whether it did.
+ */
+bool board_recall(struct board *board, unsigned slot, uint64_t uid);
+/* By the child in that slot, whose call `uid` has ended: is it to drop the
+ * rest? Then slot->dropped says so. */
+bool board_drops(struct board *board, unsigned slot, uint64_t uid);
+
 /* Clears a slot for a new child. */
 void slot_reset(struct slot *slot, int role, unsigned generation);
 
@@ -183,6 +201,10 @@ bool slot_call_begin(struct board *board, struct slot *slot,
     const struct slot_call *call);
 void slot_call_end(struct slot *slot, bool error, int64_t took_ns);
 
+/* By the child: one line about how it is, which `broodctl status` shows;
+ * `trouble`: among what is not as it should be. */
+void slot_set_note(struct slot *slot, bool trouble, const char *note);
+
 /* --- by readers */
 
 struct slot_snapshot {
@@ -192,6 +214,8 @@ struct slot_snapshot {
 	bool in_call;
 	struct slot_call call;	/* terminated, printable ASCII */
 	char last_error[512];
+	char note[384];
+	bool note_trouble;
 	int crash_signo;
 	char crash_trace[1536];
 };

@@ -77,6 +77,14 @@ format_us(double us, char *buf)
 	return buf;
 }
 
+const char *
+format_rate(double rate, char *buf)
+{
+	rate = format_tame(rate);
+	snprintf(buf, FORMAT_SIZE, "%.*f/s", rate >= 0.05 && rate < 9.95, rate);
+	return buf;
+}
+
 char *
 format_clean(char *text)
 {

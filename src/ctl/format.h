@@ -20,6 +20,9 @@ const char *format_bytes(double bytes, char *buf);
 /* Microseconds: "87us", "1.2ms", "3.4s". */
 const char *format_us(double us, char *buf);
 
+/* Times a second: "0/s", "0.3/s", "1200/s". */
+const char *format_rate(double rate, char *buf);
+
 /* Makes every control character a "?", for what others wrote would otherwise
  * steer the operator's terminal. `text` is UTF-8. Returns it. */
 char *format_clean(char *text);

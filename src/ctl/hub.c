@@ -14,12 +14,15 @@
 #include "base/clock.h"
 #include "ctl/body.h"
 #include "ctl/client.h"
+#include "ctl/confirm.h"
 #include "ctl/ctl.h"
 #include "ctl/remote.h"
 #include "ctl/render.h"
 
 /* A deadline of the hub for a call comes before ours. */
 #define CALL_MARGIN_S 1.0
+/* So long the hub waits for a broker to confirm a message. */
+#define CONFIRM_S 2.0
 /* Hubs that die one after the other, before each can say a word. */
 #define HUB_TRIES 20
 
@@ -47,14 +50,28 @@ hub_line(const struct ctl *ctl, char *const *args, int *n, int *code,
 	return line;
 }
 
-/* The hub gives the call up before we give up the hub. */
+/* The hub gives the call, or an order to a broker, up before we give up the
+ * hub. */
 static void
 hub_line_wait(const struct ctl *ctl, json_t *line)
 {
 	double left = clock_to_seconds(ctl_left_ns(ctl));
 
-	if (ctl->cmd != &cmd_info[CMD_ID_call])
+	switch ((enum cmd_id)(ctl->cmd - cmd_info)) {
+	case CMD_ID_call:
+	case CMD_ID_dead:
+	case CMD_ID_retry:
+	case CMD_ID_purge:
+	case CMD_ID_queues:
+		break;
+	case CMD_ID_publish:
+		/* the hub does not wait for long, unless that is too long */
+		if (left < 2 * CONFIRM_S)
+			break;
 		return;
+	default:
+		return;
+	}
 	json_object_set_new(line, "wait",
 	    json_real(
 		left > 2 * CALL_MARGIN_S ? left - CALL_MARGIN_S : left / 2));
@@ -101,6 +118,7 @@ hub_may_repeat(enum cmd_id id, json_t *line, const json_t *go)
 	case CMD_ID_call:
 	case CMD_ID_cancel:
 	case CMD_ID_retry:
+	case CMD_ID_purge:
 	case CMD_ID_set:
 	case CMD_ID_incr:
 	case CMD_ID_delete:
@@ -215,7 +233,7 @@ finish_get(const struct ctl *ctl, const json_t *answer)
 
 static void (*const hub_render[CMD_COUNT])(const json_t *, FILE *) = {
 	[CMD_ID_jobs] = render_jobs,
-	[CMD_ID_dead] = render_jobs,
+	[CMD_ID_dead] = render_dead,
 	[CMD_ID_job] = render_job,
 	[CMD_ID_queues] = render_queues,
 	[CMD_ID_schedules] = render_schedules,
@@ -236,6 +254,10 @@ hub_finish(const struct ctl *ctl, char *const *args, const json_t *answer)
 		ctl_print_json(answer, 15);
 		return CMD_OK;
 	}
+	/* what is known here is shown also when the broker is away */
+	if (!ok && !ctl->json && hub_render[id] != NULL &&
+	    json_object_get(answer, "data") != NULL)
+		hub_render[id](json_object_get(answer, "data"), stdout);
 	if (ctl->json || !ok)
 		return ctl_answer(ctl, answer);
 	if (id == CMD_ID_get)
@@ -246,6 +268,41 @@ hub_finish(const struct ctl *ctl, char *const *args, const json_t *answer)
 	return CMD_OK;
 }
 
+/* The hub empties a long queue in pieces, between which it serves others. */
+static enum client_end
+hub_purge_rest(const struct ctl *ctl, json_t *line, json_t **answer,
+    struct why *why)
+{
+	enum client_end end = CLIENT_FINE;
+	json_int_t purged = 0;
+	json_t *data = json_object_get(*answer, "data");
+	char text[64];
+
+	while (json_is_true(json_object_get(data, "more")) &&
+	    json_is_true(json_object_get(*answer, "ok")) &&
+	    ctl_left_ns(ctl) > 0) {
+		purged += json_integer_value(json_object_get(data, "purged"));
+		snprintf(text, sizeof(text), "%lld dropped so far",
+		    (long long)purged);
+		ctl_event(ctl, text);
+		json_decref(*answer);
+		end = hub_ask(ctl, CMD_ID_purge, line, ctl->deadline_ns, answer,
+		    why);
+		if (end != CLIENT_FINE)
+			return end;
+		data = json_object_get(*answer, "data");
+	}
+	if (purged == 0 || data == NULL)
+		return end;
+	purged += json_integer_value(json_object_get(data, "purged"));
+	json_object_set_new(data, "purged", json_integer(purged));
+	if (json_is_true(json_object_get(*answer, "ok"))) {
+		snprintf(text, sizeof(text), "%lld dropped", (long long)purged);
+		json_object_set_new(*answer, "message", json_string(text));
+	}
+	return end;
+}
+
 int
 ctl_hub(struct ctl *ctl, char *const *args, int n)
 {
@@ -253,6 +310,12 @@ ctl_hub(struct ctl *ctl, char *const *args, int n)
 	struct why why;
 	json_t *line, *answer;
 	int code;
+
+	if (ctl->cmd == &cmd_info[CMD_ID_purge]) {
+		code = confirm_purge(ctl, args[0]);
+		if (code != CMD_OK)
+			return code;
+	}
 
 	if (ctl_locate(ctl, &why) == -1)
 		return ctl_fail(ctl, CTL_CONFIG, "%s", why.text);
@@ -262,6 +325,8 @@ ctl_hub(struct ctl *ctl, char *const *args, int n)
 	hub_line_wait(ctl, line);
 	end = hub_ask(ctl, (enum cmd_id)(ctl->cmd - cmd_info), line,
 	    ctl->deadline_ns, &answer, &why);
+	if (end == CLIENT_FINE && ctl->cmd == &cmd_info[CMD_ID_purge])
+		end = hub_purge_rest(ctl, line, &answer, &why);
 	if (end == CLIENT_FINE)
 		code = hub_finish(ctl, args, answer);
 	else

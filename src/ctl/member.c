@@ -45,6 +45,7 @@ const struct member_info member_info[] = {
 	    "only where there is no value" },
 	{ "if-version", "N", MEMBER_INT, "if_version", "set",
 	    "only while the key has this version, 0 for none" },
+	{ "yes", NULL, MEMBER_FLAG, "yes", "purge", "do not ask" },
 	{ "limit", "N", MEMBER_INT, "limit", "jobs dead list",
 	    "show at most so many" },
 	{ "after", "KEY", MEMBER_TEXT, "after", "list",

@@ -227,6 +227,7 @@ render_children(const json_t *children, FILE *out)
 		{ "PSS", true },
 		{ "RESTARTS", true },
 		{ "CALL", false },
+		{ "NOTE", false },
 	};
 	static const struct {
 		const char *key;
@@ -264,6 +265,7 @@ render_children(const json_t *children, FILE *out)
 		line = call_line(json_object_get(child, "call"));
 		table_add(&table, "%s", line);
 		free(line);
+		table_add(&table, "%s", render_show(child, "note", "", buf));
 	}
 	if (table.cells > 0) {
 		fputc('\n', out);
@@ -296,26 +298,34 @@ render_pool_notes(const json_t *pool, FILE *out)
 		    render_show(pool, "last_restart", "not said", reason));
 }
 
-/* The same cause tends to hit many: the pool's note has the last, here is what
- * each slot's former child died of. */
+/* What a child itself says is wrong, and what the one before it died of: the
+ * same cause tends to hit many, and the pool's note has the last only. */
+static void
+render_child_notes(const json_t *child, FILE *out)
+{
+	char slot[CELL], role[CELL], why[CELL];
+
+	render_show(child, "slot", "-", slot);
+	if (json_is_true(json_object_get(child, "trouble")))
+		fprintf(out, "slot %s, %s: %s\n", slot,
+		    render_show(child, "role", "-", role),
+		    render_show(child, "note", "it is in trouble", why));
+	if (render_text(child, "why") != NULL)
+		fprintf(out, "slot %s: the child before was %s\n", slot,
+		    render_show(child, "why", "", why));
+}
+
 static void
 render_notes(const json_t *data, FILE *out)
 {
 	const json_t *pools = json_object_get(data, "pools");
 	const json_t *children = json_object_get(data, "children");
-	const json_t *one;
-	char slot[CELL], why[CELL];
 	size_t i;
 
 	for (i = 0; i < json_array_size(pools); i++)
 		render_pool_notes(json_array_get(pools, i), out);
-	for (i = 0; i < json_array_size(children); i++) {
-		one = json_array_get(children, i);
-		if (render_text(one, "why") != NULL)
-			fprintf(out, "slot %s: the child before was %s\n",
-			    render_show(one, "slot", "-", slot),
-			    render_show(one, "why", "", why));
-	}
+	for (i = 0; i < json_array_size(children); i++)
+		render_child_notes(json_array_get(children, i), out);
 }
 
 /* What the hub was asked for as well; nothing where it was not. */

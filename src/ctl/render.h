@@ -14,10 +14,13 @@
 /* A paragraph on the service, the pools, the children, and what is wrong. */
 void render_status(const json_t *data, FILE *out);
 
-/* render_work.c: the hub's reports. Jobs in a table; one job with all there is
- * to know of it. */
+/* render_hub.c: the hub; queues, exchanges and bindings. */
 void render_hub(const json_t *data, FILE *out);
 void render_queues(const json_t *data, FILE *out);
+
+/* render_work.c: jobs in a table, dead ones with a broker's dead letters; one
+ * job with all there is to know of it. */
+void render_dead(const json_t *data, FILE *out);
 void render_schedules(const json_t *data, FILE *out);
 void render_jobs(const json_t *data, FILE *out);
 void render_job(const json_t *data, FILE *out);

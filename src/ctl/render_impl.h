@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * render_impl - what render.c and render_work.c share; nobody else includes it.
+ * render_impl - what render*.c share; nobody else includes it.
  */
 #ifndef CTL_RENDER_IMPL_H
 #define CTL_RENDER_IMPL_H
@@ -37,6 +37,7 @@ struct render_column {
 	format_fn *format;
 	const char *otherwise;
 };
+#define RENDER_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 /* Returns the number of rows. */
 size_t render_table(const json_t *list, const struct render_column *column,
     size_t columns, FILE *out);

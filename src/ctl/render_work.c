@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * render_work - what the hub reports, as text for a person: the hub, queues,
- * schedules, jobs, keys.
+ * render_work - what the hub reports of work, as text for a person: schedules,
+ * jobs, dead letters, keys.
  *
  * Called by hub and by the sections of status. Pure: JSON in, text out.
  */
@@ -15,7 +15,6 @@
 #include "ctl/render.h"
 #include "ctl/render_impl.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define VALUE_WIDTH 60 /* of a value in a table */
 
 size_t
@@ -48,110 +47,6 @@ render_table(const json_t *list, const struct render_column *column,
 	table_release(&table);
 	free(titles);
 	return rows;
-}
-
-/* --------------------------------------------------------------------- hub */
-
-void
-render_hub(const json_t *data, FILE *out)
-{
-	const json_t *keys = json_object_get(data, "data");
-	const json_t *work = json_object_get(data, "work");
-	const json_t *store = json_object_get(data, "store");
-	char a[CELL], b[CELL], c[CELL], d[CELL];
-
-	fprintf(out, "hub     pid %s, generation %s, up %s, %s clients\n",
-	    render_show(data, "pid", "-", a),
-	    render_show(data, "generation", "-", b),
-	    render_show_as(data, "uptime", format_age, "-", c),
-	    render_show(data, "clients", "-", d));
-	fprintf(out, "data    %s keys, %s of %s",
-	    render_show(keys, "keys", "-", a),
-	    render_show_as(keys, "bytes", format_bytes, "-", b),
-	    render_show_as(keys, "max_bytes", format_bytes, "-", c));
-	fprintf(out, "; %s locks, %s wait for one, %s watches\n",
-	    render_show(keys, "locks", "-", a),
-	    render_show(keys, "lock_waiters", "-", b),
-	    render_show(keys, "watches", "-", c));
-	fprintf(out, "work    %s queued of %s, %s waiting, %s running",
-	    render_show(work, "queued", "-", a),
-	    render_show(work, "max_queued", "-", b),
-	    render_show(work, "waiting", "-", c),
-	    render_show(work, "running", "-", d));
-	fprintf(out, "; %s calls wait; %s of %s workers busy",
-	    render_show(work, "calls_waiting", "-", a),
-	    render_show(work, "busy", "-", b),
-	    render_show(work, "workers", "-", c));
-	if (strcmp(render_show(work, "unroutable", "0", a), "0") != 0)
-		fprintf(out, "; %s messages had no queue to go to", a);
-	fprintf(out, "\nstore   %s, %s free on its disk",
-	    render_show_as(store, "bytes", format_bytes, "-", a),
-	    render_show_as(store, "free", format_bytes, "-", b));
-	if (render_text(store, "refuses") != NULL)
-		fprintf(out, "; new work is refused: %s",
-		    render_show(store, "refuses", "", a));
-	fputc('\n', out);
-}
-
-/* ------------------------------------------------------------------ queues */
-
-static const struct render_column queue_column[] = {
-	{ "QUEUE", false, "name", NULL, "-" },
-	{ "HANDLER", false, "handler", NULL, "" },
-	{ "QUEUED", true, "queued", NULL, "-" },
-	{ "WAITING", true, "waiting", NULL, "-" },
-	{ "RUNNING", true, "running", NULL, "-" },
-	{ "OLDEST", true, "oldest", format_age, "" },
-	{ "MAX", true, "max_length", NULL, "" },
-	{ "DEAD LETTERS TO", false, "dead_letter_exchange", NULL, "" },
-};
-
-void
-render_queues(const json_t *data, FILE *out)
-{
-	static const struct render_column handler_column[] = {
-		{ "JOBS OF", false, "name", NULL, "-" },
-		{ "QUEUED", true, "queued", NULL, "-" },
-		{ "WAITING", true, "waiting", NULL, "-" },
-		{ "RUNNING", true, "running", NULL, "-" },
-		{ "OLDEST", true, "oldest", format_age, "" },
-	};
-	static const struct render_column exchange_column[] = {
-		{ "EXCHANGE", false, "name", NULL, "-" },
-		{ "TYPE", false, "type", NULL, "-" },
-	};
-	static const struct render_column binding_column[] = {
-		{ "FROM EXCHANGE", false, "exchange", NULL, "-" },
-		{ "KEY", false, "key", NULL, "" },
-		{ "TO QUEUE", false, "queue", NULL, "-" },
-		{ "BOUND BY", false, "by", NULL, "" },
-	};
-	/* an array, or the whole report of `queues` */
-	const json_t *queues = json_object_get(data, "queues");
-	json_t *bindings = json_object_get(data, "bindings"), *one;
-	bool configured;
-	size_t i;
-
-	if (render_table(json_is_array(data) ? data : queues, queue_column,
-		COUNT(queue_column), out) == 0)
-		fprintf(out, "there are no queues\n");
-	json_array_foreach(bindings, i, one)
-	{
-		configured = json_is_true(json_object_get(one, "configured"));
-		json_object_set_new(one, "by",
-		    json_string(configured ? "config" : "a handler"));
-	}
-	if (json_array_size(json_object_get(data, "exchanges")) > 0)
-		fputc('\n', out);
-	render_table(json_object_get(data, "exchanges"), exchange_column,
-	    COUNT(exchange_column), out);
-	if (json_array_size(bindings) > 0)
-		fputc('\n', out);
-	render_table(bindings, binding_column, COUNT(binding_column), out);
-	if (json_array_size(json_object_get(data, "handlers")) > 0)
-		fputc('\n', out);
-	render_table(json_object_get(data, "handlers"), handler_column,
-	    COUNT(handler_column), out);
 }
 
 /* --------------------------------------------------------------- schedules */
@@ -203,7 +98,7 @@ render_schedules(const json_t *data, FILE *out)
 		if (json_is_object(one))
 			schedule_add_when(one);
 	}
-	if (render_table(list, column, COUNT(column), out) == 0)
+	if (render_table(list, column, RENDER_COUNT(column), out) == 0)
 		fprintf(out, "there are no schedules\n");
 }
 
@@ -281,9 +176,67 @@ render_jobs(const json_t *data, FILE *out)
 		if (json_is_object(job))
 			job_add_texts(job);
 	}
-	if (render_table(jobs, column, COUNT(column), out) == 0)
+	if (render_table(jobs, column, RENDER_COUNT(column), out) == 0)
 		fprintf(out, "there are none\n");
 	if (json_is_true(json_object_get(data, "more")))
+		fprintf(out, "and more; --limit N shows N of them\n");
+}
+
+/* "regex/6f2b": as `retry` takes it; one without an id it takes with all the
+ * others of its queue. And why, in one. */
+static void
+letter_add_texts(json_t *letter)
+{
+	const char *detail = render_text(letter, "detail");
+	char queue[CELL], why[CELL];
+	char *text;
+
+	if (render_text(letter, "name") == NULL) {
+		text = mem_printf("%s/ (no id)",
+		    render_show(letter, "queue", "-", queue));
+		json_object_set_new(letter, "name", json_string(text));
+		free(text);
+	}
+	render_show(letter, "reason", "not said", why);
+	text = mem_printf("%s%s%s", why,
+	    detail != NULL && *detail != '\0' ? ": " : "",
+	    detail != NULL ? detail : "");
+	json_object_set_new(letter, "why", json_string(text));
+	free(text);
+}
+
+void
+render_dead(const json_t *data, FILE *out)
+{
+	static const struct render_column column[] = {
+		{ "DEAD LETTER", false, "name", NULL, "-" },
+		{ "DIED", false, "at", NULL, "-" },
+		{ "ATTEMPTS", true, "attempts", NULL, "" },
+		{ "SIGNAL", false, "signal", NULL, "" },
+		{ "HOST", false, "host", NULL, "" },
+		{ "TYPE", false, "type", NULL, "" },
+		{ "SIZE", true, "size", format_bytes, "" },
+		{ "WHY", false, "why", NULL, "" },
+	};
+	json_t *letters = json_object_get(data, "messages"), *one;
+	size_t i;
+
+	if (json_array_size(letters) == 0) {
+		render_jobs(data, out);
+		return;
+	}
+	if (json_array_size(json_object_get(data, "jobs")) > 0) {
+		render_jobs(data, out);
+		fputc('\n', out);
+	}
+	json_array_foreach(letters, i, one)
+	{
+		if (json_is_object(one))
+			letter_add_texts(one);
+	}
+	render_table(letters, column, RENDER_COUNT(column), out);
+	if (json_is_true(json_object_get(data, "more")) &&
+	    json_array_size(json_object_get(data, "jobs")) == 0)
 		fprintf(out, "and more; --limit N shows N of them\n");
 }
 
@@ -324,7 +277,7 @@ render_job(const json_t *data, FILE *out)
 
 	if (json_is_object(data))
 		job_add_texts((json_t *)(uintptr_t)data);
-	for (size_t i = 0; i < COUNT(keys); i++)
+	for (size_t i = 0; i < RENDER_COUNT(keys); i++)
 		if (json_object_get(data, keys[i]) != NULL)
 			fprintf(out, "%-13s%s\n",
 			    strcmp(keys[i], "tries") == 0 ? "attempts" :
@@ -340,7 +293,7 @@ render_job(const json_t *data, FILE *out)
 	}
 	if (json_array_size(errors) > 0)
 		fputc('\n', out);
-	render_table(errors, column, COUNT(column), out);
+	render_table(errors, column, RENDER_COUNT(column), out);
 }
 
 /* -------------------------------------------------------------------- keys */
@@ -372,7 +325,7 @@ render_list(const json_t *data, FILE *out)
 		if (json_is_object(one))
 			json_object_set_new(one, "value", json_string(buf));
 	}
-	if (render_table(keys, column, COUNT(column), out) == 0)
+	if (render_table(keys, column, RENDER_COUNT(column), out) == 0)
 		fprintf(out, "there are none\n");
 	if (json_is_true(json_object_get(data, "more")) &&
 	    json_array_size(keys) > 0)

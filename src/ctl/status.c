@@ -28,6 +28,11 @@ status_hub_report(const struct ctl *ctl, enum cmd_id id, const char *member,
 	json_t *line = remote_request(id, NULL, 0), *answer, *report = NULL;
 	struct why ignored;
 
+	/* a broker is not waited for: what was known of it last will do */
+	if (id == CMD_ID_queues)
+		json_object_set_new(line, "wait",
+		    json_real(clock_to_seconds(until_ns - clock_now_ns()) / 2));
+
 	if (hub_ask(ctl, id, line, until_ns, &answer, &ignored) ==
 	    CLIENT_FINE) {
 		report = json_object_get(answer, "data");

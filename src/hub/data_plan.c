@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "base/utf8.h"
 #include "hub/data_impl.h"
 
 /* A whole number that is written in the one way there is: its digits are as
@@ -27,42 +28,6 @@ data_is_number(const char *p, size_t len, int64_t *number)
 	if (n > (uint64_t)INT64_MAX + negative)
 		return false;
 	*number = negative ? -(int64_t)(n - 1) - 1 : (int64_t)n;
-	return true;
-}
-
-/* Well-formed UTF-8 (Unicode, table 3-7) without a NUL. */
-static bool
-data_is_text(const char *text, size_t len)
-{
-	const unsigned char *p = (const unsigned char *)text, *end = p + len;
-	unsigned char low, high;
-	int more;
-
-	while (p < end) {
-		if (*p < 0x80) {
-			if (*p++ == '\0')
-				return false;
-			continue;
-		}
-		low = 0x80;
-		high = 0xbf;
-		if (*p < 0xc2 || *p > 0xf4)
-			return false;
-		more = *p < 0xe0 ? 1 : *p < 0xf0 ? 2 : 3;
-		if (*p == 0xe0)
-			low = 0xa0;
-		else if (*p == 0xed)
-			high = 0x9f;
-		else if (*p == 0xf0)
-			low = 0x90;
-		else if (*p == 0xf4)
-			high = 0x8f;
-		if (end - p <= more)
-			return false;
-		for (p++; more > 0; more--, p++, low = 0x80, high = 0xbf)
-			if (*p < low || *p > high)
-				return false;
-	}
 	return true;
 }
 
@@ -91,7 +56,7 @@ data_judge_key(const struct data *data, struct msg_bytes key, const char **why)
 		return HUB_TOO_LARGE;
 	}
 	if (key.len == 0 || key.p[0] == DATA_OWN ||
-	    !data_is_text(key.p, key.len)) {
+	    !utf8_is_text(key.p, key.len)) {
 		*why = "a key is UTF-8 without NUL, not empty, and does not "
 		       "begin with a control-A";
 		return HUB_BAD;

@@ -51,19 +51,25 @@ entry_size(size_t levels, size_t key_len)
 	    1;
 }
 
+/* Towers are of random height: every key counts as one of the average and a
+ * bit, so that a key costs what was planned for it, and no limit is passed. */
+static size_t
+key_cost(size_t key_len)
+{
+	return data_chunk(entry_size(2, key_len)) + DATA_SHARE;
+}
+
 size_t
 data_cost(size_t key_len, size_t len)
 {
-	/* the average tower, and a bit */
-	return data_chunk(entry_size(2, key_len)) + DATA_SHARE +
-	    (len > 0 ? data_chunk(len) : 0);
+	return key_cost(key_len) + (len > 0 ? data_chunk(len) : 0);
 }
 
 size_t
 data_entry_cost(const struct data_entry *entry)
 {
-	return data_chunk(entry_size(entry->levels, entry->key_len)) +
-	    DATA_SHARE + (entry->bytes != NULL ? data_chunk(entry->size) : 0);
+	return key_cost(entry->key_len) +
+	    (entry->bytes != NULL ? data_chunk(entry->size) : 0);
 }
 
 static void

@@ -57,6 +57,8 @@ desk_close(struct desk_conn *conn)
 
 	if (conn->call != 0)
 		work_abandon(hub, conn->call);
+	desk_order_forget(conn);
+	desk_publish_forget(conn);
 	DL_DELETE(hub->desk->conns, conn);
 	hub->desk->n--;
 	loop_timer_cancel(hub->loop, &conn->timer);
@@ -208,7 +210,9 @@ desk_expired(void *ctx)
 {
 	struct desk_conn *conn = ctx;
 
-	if (conn->out.len == 0 && !conn->asked) {
+	if (conn->late != NULL) {
+		conn->late(conn);
+	} else if (conn->out.len == 0 && !conn->asked) {
 		conn->asked = true;
 		desk_fail(conn, CMD_USAGE,
 		    "no whole line within control.timeout");
@@ -305,6 +309,8 @@ desk_stop(struct hub *hub)
 		return;
 	for (conn = hub->desk->conns; conn != NULL; conn = next) {
 		next = conn->next;
+		if (conn->late != NULL)
+			conn->late(conn);
 		if (!conn->answered)
 			desk_fail(conn, CMD_FAILED,
 			    "the hub stops or is replaced; ask again");

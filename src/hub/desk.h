@@ -21,5 +21,12 @@ void desk_stop(struct hub *hub);
 /* report.c: what is shown; new references. */
 json_t *report_hub(struct hub *hub);
 json_t *report_queues(struct hub *hub);
+/* Adds to that what an amqp child found when it asked the broker (ORDER_QUEUES;
+ * NULL: nothing). */
+void report_add_broker(json_t *report, const json_t *found);
+/* report_broker.c: what is published and what came, and to `report` what amqp
+ * children say of its queues. */
+json_t *report_outbox(struct hub *hub);
+void report_add_children(struct hub *hub, json_t *report);
 
 #endif

@@ -29,9 +29,12 @@ static const char *const ask_options[CMD_COUNT] = {
 	    "backoff_min backoff_max time_limit then on_failure",
 	[CMD_ID_publish] =
 	    "id json body type priority ttl mandatory message_id "
-	    "correlation_id reply_to headers",
+	    "correlation_id reply_to headers wait",
 	[CMD_ID_jobs] = "limit",
-	[CMD_ID_dead] = "limit",
+	[CMD_ID_dead] = "limit wait",
+	[CMD_ID_retry] = "wait",
+	[CMD_ID_purge] = "yes wait",
+	[CMD_ID_queues] = "wait",
 	[CMD_ID_set] = "json body ttl if_absent if_version",
 	[CMD_ID_list] = "limit after",
 };

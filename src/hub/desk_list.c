@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * desk_list - listings of work for the operator: jobs, dead, and the reports on
- * the hub, its queues and its schedules.
+ * desk_list - listings for the operator: jobs, and the reports on the hub, its
+ * queues and its schedules.
  *
- * Called by desk. Every listing is bounded: the newest, as many as were asked
- * for, with a word on whether there are more. What runs is known from the
- * workers, for the store may not have been told yet.
+ * Called by desk, and by desk_dead for those that are. Every listing is
+ * bounded: the newest, as many as were asked for, with a word on whether there
+ * are more. What runs is known from the workers, for the store may not have
+ * been told yet.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/why.h"
 #include "hub/desk_impl.h"
 #include "hub/peer.h"
 #include "hub/schedule.h"
@@ -80,8 +82,9 @@ listing_running(struct listing *listing)
 	qsort(listing->uid, listing->n, sizeof(*listing->uid), newest_first);
 }
 
-static void
-listing_answer(struct desk_ask *ask, struct listing *listing)
+/* {"jobs":[…],"more":BOOL}; frees the listing. */
+static json_t *
+listing_data(struct listing *listing)
 {
 	json_t *list = json_array(), *report;
 	int64_t until_ns = clock_now_ns() + LIST_NS;
@@ -98,9 +101,9 @@ listing_answer(struct desk_ask *ask, struct listing *listing)
 		json_object_del(report, "result");
 		json_array_append_new(list, report);
 	}
-	desk_answer(ask->conn, CMD_OK, "",
-	    json_pack("{s:o, s:b}", "jobs", list, "more", (int)listing->more));
 	free(listing->uid);
+	return json_pack("{s:o, s:b}", "jobs", list, "more",
+	    (int)listing->more);
 }
 
 /* False when the answer is out. */
@@ -152,36 +155,19 @@ desk_jobs(struct desk_ask *ask)
 	else
 		store_list_jobs(ask->conn->hub->store, states, NULL,
 		    LIST_LOOK + 1, listing_each, &listing);
-	listing_answer(ask, &listing);
+	desk_answer(ask->conn, CMD_OK, "", listing_data(&listing));
 }
 
-void
-desk_dead(struct desk_ask *ask)
+json_t *
+desk_list_jobs(struct desk_ask *ask, unsigned states, const char *lane)
 {
-	struct hub *hub = ask->conn->hub;
 	struct listing listing;
-	char *lane = NULL;
-	bool found = ask->n == 0;
 
-	for (size_t i = 0; !found && i < hub->conf->queue.n; i++)
-		found = strcmp(hub->conf->queue.v[i].name, ask->arg[0]) == 0;
 	if (!listing_start(ask, &listing))
-		return;
-	if (ask->n > 0)
-		lane = mem_printf("queue:%s", ask->arg[0]);
-	store_list_jobs(hub->store, 1u << JOB_DEAD | 1u << JOB_FAILED, lane,
-	    listing.max + 1, listing_each, &listing);
-	free(lane);
-	/* one of an earlier config may have some all the same */
-	if (!found && listing.n == 0) {
-		free(listing.uid);
-		ask->bad = true;
-		desk_fail(ask->conn, CMD_FAILED,
-		    "there is no queue '%.100s'; broodctl queues lists them",
-		    ask->arg[0]);
-		return;
-	}
-	listing_answer(ask, &listing);
+		return NULL;
+	store_list_jobs(ask->conn->hub->store, states, lane, listing.max + 1,
+	    listing_each, &listing);
+	return listing_data(&listing);
 }
 
 void
@@ -190,10 +176,32 @@ desk_hub(struct desk_ask *ask)
 	desk_answer(ask->conn, CMD_OK, "", report_hub(ask->conn->hub));
 }
 
+static void
+queues_on_report(struct desk_conn *conn, json_t *data, const json_t *report,
+    const char *why)
+{
+	struct why text;
+
+	report_add_broker(data, report);
+	if (*why == '\0') {
+		desk_answer(conn, CMD_OK, "", data);
+		return;
+	}
+	why_set(&text, "the broker's queues are not known: %s", why);
+	desk_answer(conn, CMD_FAILED, text.text, data);
+}
+
 void
 desk_queues(struct desk_ask *ask)
 {
-	desk_answer(ask->conn, CMD_OK, "", report_queues(ask->conn->hub));
+	struct hub *hub = ask->conn->hub;
+	json_t *data = report_queues(hub);
+
+	if (conf_has_broker(hub->conf))
+		desk_order(ask, &(struct msg_ORDER){ .what = ORDER_QUEUES },
+		    data, queues_on_report);
+	else
+		desk_answer(ask->conn, CMD_OK, "", data);
 }
 
 void

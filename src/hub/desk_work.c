@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * desk_work - work by order of the operator: call, submit, publish, job,
- * cancel, retry.
+ * desk_work - work by order of the operator: call, submit, job, cancel.
  *
- * Called by desk. A call is one of work's waiting calls; a job and a message
- * are effects of nobody's call: they are checked, stored and answered like
- * those of a handler.
+ * Called by desk. A call is one of work's waiting calls; a job is the effect of
+ * nobody's call: it is checked, stored and answered like one of a handler.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,10 +16,7 @@
 #include "core/uid.h"
 #include "hub/desk_impl.h"
 #include "hub/effects.h"
-#include "hub/store.h"
 #include "hub/work.h"
-
-#define RETRY_BATCH 10000
 
 static struct msg_bytes
 bytes_of(const char *p, size_t len)
@@ -83,9 +78,8 @@ desk_on_result(void *ctx, const struct msg_RESULT *result)
 	desk_answer(conn, CMD_FAILED, why.text, call_data(result));
 }
 
-/* What the body is unless the operator says so. */
-static const char *
-ask_type(struct desk_ask *ask, bool is_json, size_t len)
+const char *
+desk_ask_type(struct desk_ask *ask, bool is_json, size_t len)
 {
 	const char *type = desk_ask_text(ask, "type");
 
@@ -118,7 +112,7 @@ desk_call(struct desk_ask *ask)
 		.id = msg_text(call_make_id(NULL, id)),
 		.traceparent = msg_text(""),
 		.attrs = msg_text(""),
-		.type = msg_text(ask_type(ask, is_json, len)),
+		.type = msg_text(desk_ask_type(ask, is_json, len)),
 		.body = bytes_of(body, len),
 		.deadline_ns = clock_now_ns() + wait_ms * NS_PER_MS,
 	};
@@ -134,10 +128,9 @@ desk_call(struct desk_ask *ask)
 	free(body);
 }
 
-/* ------------------------------------------------------- submit and publish */
+/* ------------------------------------------------------------------- submit */
 
-/* One part, as the effect of nobody's call; false when the answer is out. */
-static bool
+bool
 desk_apply(struct desk_ask *ask, enum msg_id id, const void *part,
     struct effects_result *result)
 {
@@ -172,7 +165,7 @@ desk_submit(struct desk_ask *ask)
 	char *body = desk_ask_body(ask, &len, &is_json);
 	struct msg_SUBMIT submit = {
 		.handler = msg_text(ask->arg[0]),
-		.type = msg_text(ask_type(ask, is_json, len)),
+		.type = msg_text(desk_ask_type(ask, is_json, len)),
 		.body = bytes_of(body, len),
 		.peer = msg_text("unix"),
 		.priority = (uint32_t)desk_ask_int(ask, "priority", 0, 255, 0),
@@ -197,75 +190,6 @@ desk_submit(struct desk_ask *ask)
 			(int)result.existing),
 		    "%s", text);
 	}
-	free(body);
-}
-
-/* "headers", an object of strings, as parts; false when the answer is out. */
-static bool
-ask_headers(struct desk_ask *ask, struct buf *attrs)
-{
-	const json_t *headers = json_object_get(ask->request, "headers");
-	struct msg_ATTR attr = { .what = CALL_HEADER };
-	const char *name;
-	json_t *value;
-
-	if (headers != NULL && !json_is_object(headers))
-		desk_ask_fail(ask, "headers: not an object of strings");
-	json_object_foreach((json_t *)(uintptr_t)headers, name, value)
-	{
-		attr.name = msg_text(name);
-		attr.value = msg_text(json_string_value(value));
-		if (!json_is_string(value) ||
-		    strlen(json_string_value(value)) !=
-			json_string_length(value))
-			desk_ask_fail(ask, "headers: '%.40s' is no text", name);
-		else if (msg_encode(attrs, MSG_ATTR, 0, &attr) == -1)
-			desk_ask_fail(ask,
-			    "headers: they are larger than hub.max_message");
-	}
-	return !ask->bad;
-}
-
-void
-desk_publish(struct desk_ask *ask)
-{
-	struct hub *hub = ask->conn->hub;
-	char id[CALL_ID_SIZE];
-	struct effects_result result = { 0 };
-	bool is_json;
-	size_t len;
-	char *body = desk_ask_body(ask, &len, &is_json);
-	struct msg_PUBLISH publish = {
-		.exchange = msg_text(ask->arg[0]),
-		.key = msg_text(ask->arg[1]),
-		.type = msg_text(ask_type(ask, is_json, len)),
-		.body = bytes_of(body, len),
-		.priority = (uint8_t)desk_ask_int(ask, "priority", 0, 255, 0),
-		.mandatory = desk_ask_flag(ask, "mandatory"),
-		.ttl_ms = desk_ask_ms(ask, "ttl", -1),
-		.message_id = msg_text(desk_ask_text(ask, "message_id")),
-		.correlation_id = msg_text(
-		    desk_ask_text(ask, "correlation_id")),
-		.reply_to = msg_text(desk_ask_text(ask, "reply_to")),
-		.id = msg_text(call_make_id(NULL, id)),
-	};
-	uint64_t token;
-	struct buf attrs;
-
-	desk_ask_id(ask, &publish.uid, &token);
-	buf_init(&attrs, hub->conf->hub.max_message);
-	if (ask_headers(ask, &attrs)) {
-		publish.attrs = bytes_of(attrs.data, attrs.len);
-		if (desk_apply(ask, MSG_PUBLISH, &publish, &result))
-			desk_done(ask->conn,
-			    json_pack("{s:b}", "routed",
-				(int)(result.unroutable == 0)),
-			    "%s",
-			    result.unroutable == 0 ?
-				"published" :
-				"no queue takes it: nothing was kept");
-	}
-	buf_release(&attrs);
 	free(body);
 }
 
@@ -307,64 +231,4 @@ desk_cancel(struct desk_ask *ask)
 		desk_fail(ask->conn, CMD_FAILED, "there is no job %s",
 		    ask->arg[0]);
 	}
-}
-
-struct retry {
-	uint64_t *uid;
-	size_t n;
-};
-
-static int
-retry_collect(void *ctx, const struct stored_job *stored)
-{
-	struct retry *retry = ctx;
-
-	retry->uid[retry->n++] = stored->job.uid;
-	return retry->n == RETRY_BATCH ? -1 : 0;
-}
-
-/* The newest; those beyond are the next command's. */
-static void
-retry_all(struct desk_ask *ask)
-{
-	struct hub *hub = ask->conn->hub;
-	struct retry retry = { .uid = calloc(RETRY_BATCH, sizeof(uint64_t)) };
-	struct why why = { "" };
-	size_t done = 0;
-
-	if (retry.uid != NULL)
-		store_list_jobs(hub->store, 1u << JOB_DEAD | 1u << JOB_FAILED,
-		    NULL, RETRY_BATCH, retry_collect, &retry);
-	for (size_t i = 0; i < retry.n; i++)
-		done += work_retry(hub, retry.uid[i], &why) == HUB_OK;
-	free(retry.uid);
-	if (done < retry.n)
-		desk_answer(ask->conn, CMD_FAILED, why.text,
-		    json_pack("{s:I, s:I}", "retried", (json_int_t)done, "left",
-			(json_int_t)(retry.n - done)));
-	else
-		desk_done(ask->conn,
-		    json_pack("{s:I, s:b}", "retried", (json_int_t)done, "more",
-			(int)(retry.n == RETRY_BATCH)),
-		    "%zu run again%s", done,
-		    retry.n == RETRY_BATCH ? "; there are more: do it again" :
-					     "");
-}
-
-void
-desk_retry(struct desk_ask *ask)
-{
-	struct why why = { "" };
-	uint64_t uid;
-
-	if (strcmp(ask->arg[0], "all") == 0) {
-		retry_all(ask);
-		return;
-	}
-	if (!desk_ask_job(ask, &uid))
-		return;
-	if (work_retry(ask->conn->hub, uid, &why) == HUB_OK)
-		desk_done(ask->conn, NULL, "it runs again");
-	else
-		desk_fail(ask->conn, CMD_FAILED, "%s", why.text);
 }

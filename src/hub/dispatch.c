@@ -11,6 +11,7 @@
 #include "hub/dispatch.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 
 #include "base/clock.h"
@@ -31,6 +32,7 @@ dispatch_start(struct hub *hub, struct why *why)
 	loop_timer_init(&dispatch->hold, dispatch_on_hold, hub);
 	loop_timer_init(&dispatch->look, dispatch_on_look, hub);
 	loop_timer_init(&dispatch->rate, dispatch_on_look, hub);
+	loop_timer_init(&dispatch->recall, dispatch_on_recall, hub);
 	hold_begin(hub);
 	return 0;
 }
@@ -54,6 +56,7 @@ dispatch_stop(struct hub *hub)
 	loop_timer_cancel(hub->loop, &dispatch->hold);
 	loop_timer_cancel(hub->loop, &dispatch->look);
 	loop_timer_cancel(hub->loop, &dispatch->rate);
+	loop_timer_cancel(hub->loop, &dispatch->recall);
 	free(dispatch);
 	hub->dispatch = NULL;
 }
@@ -68,6 +71,7 @@ worker_free(struct hub *hub, struct worker *worker)
 	if (worker->uid != 0)
 		dispatch->busy--;
 	worker->uid = 0;
+	worker->was_ahead = false;
 	worker->peer->running = 0;
 	if (worker->is_free ||
 	    worker->peer->generation != hub->child->spec.generation)
@@ -87,24 +91,44 @@ worker_busy(struct hub *hub, struct worker *worker, uint64_t uid)
 	if (worker->uid == 0)
 		dispatch->busy++;
 	worker->uid = uid;
+	worker->since_ns = hub->now_ns;
 	worker->peer->running = uid;
+}
+
+/* A process is back on a new connection: what it had in advance, and has not
+ * begun, it has dropped with the old one. */
+static uint64_t
+worker_kept(struct hub *hub, const struct peer *peer, uint64_t uid,
+    bool was_ahead)
+{
+	struct slot_snapshot seen;
+
+	if (!was_ahead ||
+	    (board_has(hub, peer->slot, peer->pid, &seen) &&
+		seen.call.uid == uid))
+		return uid;
+	ahead_return(hub, &uid, 1);
+	return 0;
 }
 
 /* The same process on a connection that is being given up. */
 static uint64_t
-worker_takes_over(struct hub *hub, int pid)
+worker_takes_over(struct hub *hub, const struct peer *peer)
 {
 	struct worker *worker = NULL;
 	uint64_t uid;
 
 	DL_FOREACH(hub->dispatch->workers, worker)
 	{
-		if (worker->peer->pid != pid || worker->uid == 0)
+		if (worker->peer->pid != peer->pid || worker->uid == 0)
 			continue;
 		uid = worker->uid;
 		hub->dispatch->busy--;
 		worker->uid = 0;
-		return uid;
+		ahead_leave(hub, worker);
+		ahead_return(hub, worker->ahead, worker->aheads);
+		worker->aheads = 0;
+		return worker_kept(hub, peer, uid, worker->was_ahead);
 	}
 	return 0;
 }
@@ -115,7 +139,7 @@ dispatch_on_worker(struct hub *hub, struct peer *peer)
 	struct dispatch *dispatch = hub->dispatch;
 	struct worker *worker = mem_alloc(sizeof(*worker));
 	struct away *away = away_find(dispatch, peer->pid);
-	uint64_t uid = worker_takes_over(hub, peer->pid);
+	uint64_t uid = worker_takes_over(hub, peer);
 
 	worker->peer = peer;
 	peer->dispatch = worker;
@@ -123,8 +147,11 @@ dispatch_on_worker(struct hub *hub, struct peer *peer)
 	dispatch->n++;
 	if (away != NULL && away->uid == 0)
 		away_adopt(hub, away);
-	if (away != NULL && away->uid != 0)
-		uid = away->uid;
+	if (away != NULL && away->uid != 0) {
+		uid = worker_kept(hub, peer, away->uid, away->was_ahead);
+		ahead_return(hub, away->ahead, away->aheads);
+	}
+	board_recall(hub->child->board, peer->slot, 0);
 	if (uid != 0)
 		worker_busy(hub, worker, uid);
 	else
@@ -152,8 +179,12 @@ dispatch_on_peer_gone(struct hub *hub, struct peer *peer)
 		away->begun = board_has(hub, peer->slot, peer->pid, &seen) &&
 		    seen.call.uid == worker->uid &&
 		    (job == NULL || seen.call.attempt == job->attempts);
+		away->was_ahead = worker->was_ahead;
+		away->aheads = worker->aheads;
+		memcpy(away->ahead, worker->ahead, sizeof(away->ahead));
 		dispatch->busy--;
 	}
+	ahead_leave(hub, worker);
 	if (worker->is_free)
 		DL_DELETE2(dispatch->free, worker, free_prev, free_next);
 	DL_DELETE(dispatch->workers, worker);
@@ -168,23 +199,29 @@ dispatch_on_done(struct hub *hub, struct peer *peer, uint64_t uid)
 {
 	struct worker *worker = peer->dispatch;
 
-	if (worker != NULL && worker->uid == uid)
+	if (worker != NULL && worker->uid == uid && !ahead_next(hub, worker))
 		worker_free(hub, worker);
 }
 
 /* --- work is given out */
 
-static void
+void
 dispatch_give(struct hub *hub, struct worker *worker, struct job *job)
 {
 	struct msg_RUN run;
 
 	if (!work_begin(hub, job, &run))
 		return;
+	run.after = worker->aheads > 0 ? worker->ahead[worker->aheads - 1] :
+					 worker->uid;
 	/* it was cancelled there, and is to run again all the same */
 	if (board_is_cancelled(hub->child->board, worker->peer->slot, job->uid))
 		board_cancel_call(hub->child->board, worker->peer->slot, 0);
-	worker_busy(hub, worker, job->uid);
+	if (worker->uid != 0)
+		ahead_add(worker, job->uid);
+	else
+		worker_busy(hub, worker, job->uid);
+	ahead_room(hub, worker);
 	peer_send(worker->peer, MSG_RUN, 0, &run);
 }
 
@@ -204,6 +241,7 @@ dispatch_round(struct hub *hub)
 			break;
 		dispatch_give(hub, dispatch->free, job);
 	}
+	ahead_round(hub, &again_ns);
 	if (dispatch->free != NULL && again_ns != INT64_MAX)
 		loop_timer_set(hub->loop, &dispatch->rate, again_ns);
 }
@@ -218,10 +256,26 @@ dispatch_resume(struct hub *hub, struct job *job)
 	DL_SEARCH_SCALAR(dispatch->workers, worker, uid, job->uid);
 	DL_SEARCH_SCALAR(dispatch->away, away, uid, job->uid);
 	if (worker != NULL || away != NULL)
-		work_adopt(hub, job, 1);
+		work_adopt(hub, job, job->attempts + 1U);
 }
 
 /* --- orders and questions */
+
+static struct worker *
+worker_with(const struct dispatch *dispatch, uint64_t uid)
+{
+	struct worker *worker = NULL;
+
+	DL_FOREACH(dispatch->workers, worker)
+	{
+		if (worker->uid == uid)
+			return worker;
+		for (unsigned i = 0; i < worker->aheads; i++)
+			if (worker->ahead[i] == uid)
+				return worker;
+	}
+	return NULL;
+}
 
 bool
 dispatch_find(const struct hub *hub, uint64_t uid, unsigned *slot, int *pid)
@@ -232,7 +286,7 @@ dispatch_find(const struct hub *hub, uint64_t uid, unsigned *slot, int *pid)
 
 	if (dispatch == NULL)
 		return false;
-	DL_SEARCH_SCALAR(dispatch->workers, worker, uid, uid);
+	worker = worker_with(dispatch, uid);
 	DL_SEARCH_SCALAR(dispatch->away, away, uid, uid);
 	if (worker == NULL && away == NULL)
 		return false;

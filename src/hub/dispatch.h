@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * dispatch - task workers, and who gets which job. A worker has one at a time
- * and gets the next when it has said DONE, never before.
+ * dispatch - task workers, and who gets which job. A worker does one at a time
+ * and gets the next when it has said DONE; but of messages of a broker that
+ * take next to no time it has a few in advance, which are taken back when one
+ * takes longer (dispatch_ahead.c).
  *
  * Only workers of the hub's own generation get work. A worker that leaves in
  * the middle of a job is either dead, and the master tells how it ended

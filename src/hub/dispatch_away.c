@@ -81,7 +81,7 @@ death_text(const struct board_death *death, struct why *why)
 	if (death->overran)
 		why_set(why, "it took longer than its time limit");
 	else if (WIFSIGNALED(status))
-		why_set(why, "its worker was killed by SIG%s",
+		why_set(why, WORK_KILLED "SIG%s",
 		    sigabbrev_np(WTERMSIG(status)) != NULL ?
 			sigabbrev_np(WTERMSIG(status)) :
 			"?");
@@ -91,22 +91,14 @@ death_text(const struct board_death *death, struct why *why)
 	return why->text;
 }
 
-/* Its job's attempt is over, if it was one. */
 static void
-away_is_dead(struct hub *hub, struct away *away,
-    const struct board_death *death)
+away_lost(struct hub *hub, struct job *job, const struct board_death *death,
+    bool begun)
 {
-	struct job *job = jobs_find(work_jobs(hub), away->uid);
-	struct why why;
 	bool in_order = death != NULL && WIFEXITED(death->status) &&
 	    WEXITSTATUS(death->status) == 0;
-	bool begun = death == NULL ?
-	    away->begun :
-	    death->uid == away->uid && death->attempt == away->attempt;
+	struct why why;
 
-	if (job == NULL || job->state != JOB_RUNNING ||
-	    job->attempts != away->attempt)
-		return;
 	if (death == NULL)
 		why_set(&why, "its worker is gone");
 	else
@@ -116,6 +108,40 @@ away_is_dead(struct hub *hub, struct away *away,
 		work_lost(hub, job, why.text, death != NULL && death->overran);
 	else
 		work_unbegun(hub, job);
+}
+
+/* What it had in advance; one of these it may have been at, when the DONE of
+ * the one before was lost with it. */
+static void
+away_ahead(struct hub *hub, struct away *away, const struct board_death *death)
+{
+	struct job *job;
+
+	for (unsigned i = 0; i < away->aheads && death != NULL; i++) {
+		job = jobs_find(work_jobs(hub), away->ahead[i]);
+		if (job != NULL && job->state == JOB_RUNNING &&
+		    death->uid == job->uid && death->attempt == job->attempts)
+			away_lost(hub, job, death, true);
+	}
+	ahead_return(hub, away->ahead, away->aheads);
+	away->aheads = 0;
+}
+
+/* Its job's attempt is over, if it was one. */
+static void
+away_is_dead(struct hub *hub, struct away *away,
+    const struct board_death *death)
+{
+	struct job *job = jobs_find(work_jobs(hub), away->uid);
+	bool begun = death == NULL ?
+	    away->begun :
+	    death->uid == away->uid && death->attempt == away->attempt;
+
+	away_ahead(hub, away, death);
+	if (job == NULL || job->state != JOB_RUNNING ||
+	    job->attempts != away->attempt)
+		return;
+	away_lost(hub, job, death, begun);
 }
 
 /* Gone, and the master, who has it reaped before he says so, does not. */

@@ -11,6 +11,9 @@
 
 struct slot_snapshot;
 
+/* Quick jobs that a worker has beside the one that it is at. */
+#define AHEAD_MAX 3
+
 /* One that is connected. */
 struct worker {
 	struct peer *peer;
@@ -18,6 +21,15 @@ struct worker {
 	struct worker *free_prev, *free_next; /* the last one first */
 	uint64_t uid;			      /* what it has; 0: free */
 	bool is_free;			      /* among the free */
+
+	/* what comes after `uid`, in its order; see dispatch_ahead.c */
+	struct worker *room_prev, *room_next; /* those that may have more */
+	uint64_t ahead[AHEAD_MAX];
+	unsigned aheads;
+	int64_t since_ns; /* it has `uid`, as its next or at work */
+	bool has_room;	  /* among them */
+	bool was_ahead;	  /* `uid`, once */
+	bool recalled;	  /* what is behind `uid`; did it drop it? */
 };
 
 /* One that is not, and has or had work. */
@@ -27,17 +39,20 @@ struct away {
 	unsigned slot;
 	uint64_t uid; /* 0: nothing that we know of */
 	unsigned attempt;
+	uint64_t ahead[AHEAD_MAX];
+	unsigned aheads;
+	bool was_ahead;
 	bool begun;
 	bool expected; /* the hold waits for it */
 	int64_t missing_ns; /* found gone; 0: not yet */
 };
 
 struct dispatch {
-	struct worker *workers, *free;
+	struct worker *workers, *free, *room;
 	struct away *away;
 	size_t n, busy;
 	bool held;
-	struct loop_timer hold, look, rate;
+	struct loop_timer hold, look, rate, recall;
 };
 
 /* What the process in that slot has or had last, if it is still this one. */
@@ -55,7 +70,21 @@ void away_adopt(struct hub *hub, struct away *away);
 void hold_begin(struct hub *hub);
 void hold_look(struct hub *hub, bool is_over);
 
+/* dispatch_ahead.c: gives out more; a worker's job is done, and has it another
+ * one?; it has left or is to be forgotten; jobs that were not begun are
+ * anybody's. */
+void ahead_add(struct worker *worker, uint64_t uid);
+void ahead_room(struct hub *hub, struct worker *worker);
+void ahead_round(struct hub *hub, int64_t *again_ns);
+bool ahead_next(struct hub *hub, struct worker *worker);
+void ahead_leave(struct hub *hub, struct worker *worker);
+void ahead_return(struct hub *hub, const uint64_t *uid, unsigned n);
+
+/* Gives it to a worker, behind what that has. */
+void dispatch_give(struct hub *hub, struct worker *worker, struct job *job);
+
 /* Timers. */
+void dispatch_on_recall(void *ctx);
 void dispatch_on_look(void *ctx);
 void dispatch_on_hold(void *ctx);
 

@@ -11,6 +11,10 @@
  * and the store, which does not.
  *
  * A later message of a call sees its earlier bindings.
+ *
+ * With a broker, messages and bindings go to the outbox: there must be room in
+ * it, and the exchange must be one of the config's. Whether a queue takes a
+ * message is not known before the broker has it.
  */
 #include "hub/effects.h"
 
@@ -26,6 +30,7 @@
 #include "hub/effects_impl.h"
 #include "hub/exchange.h"
 #include "hub/keys.h"
+#include "hub/outbox.h"
 #include "hub/peer.h"
 #include "hub/watch.h"
 #include "hub/work.h"
@@ -53,9 +58,10 @@ struct effects {
 	size_t n;
 	struct undo *undo;
 	size_t undos;
-	size_t *queue;	  /* scratch: where a message goes */
-	size_t *promised; /* messages for each queue */
-	size_t added;	  /* jobs and messages */
+	size_t *queue;		 /* scratch: where a message goes */
+	size_t *promised;	 /* messages for each queue */
+	size_t added;		 /* jobs and messages */
+	size_t sent, sent_bytes; /* to the broker */
 };
 
 /* --- the questions */
@@ -72,6 +78,9 @@ check_publish(struct effects *effects, const struct msg_PUBLISH *publish,
 	uint64_t uid;
 	int n;
 
+	if (hub->outbox != NULL)
+		return publish_check(hub, publish, effects->queue,
+		    ++effects->sent, &effects->sent_bytes, why);
 	if (publish_is_direct(publish, &uid))
 		n = work_answer_request(hub, uid, NULL) ? 1 : 0;
 	else
@@ -313,22 +322,15 @@ keep_data(struct effects *effects, const struct undo *undo)
 	struct hub *hub = effects->hub;
 	struct msg_bytes key = { undo->was.key, undo->was.key_len };
 	const struct data_value *now = data_find(hub->data, key, hub->wall_ms);
-	struct data_value gone = { .key = key.p, .key_len = key.len };
-	int durability = data_durability(hub->data, key);
+	struct data_change change = {
+		.done = now != NULL || undo->was.version != 0,
+		.durability = data_durability(hub->data, key),
+		.now = { .key = key.p, .key_len = key.len },
+	};
 
-	if (now == NULL && undo->was.version == 0)
-		return;
-	if (durability != CONF_DURABLE_NONE) {
-		if (now != NULL)
-			store_put_data(hub->store, now);
-		else
-			store_drop_data(hub->store, key.p, key.len);
-		hub->data_uncommitted = true;
-	}
-	if (durability == CONF_DURABLE_FULL)
-		hub->sync = true;
-	watch_tell(hub, now != NULL ? DATA_WAS_SET : DATA_WAS_DELETED,
-	    now != NULL ? now : &gone);
+	if (now != NULL)
+		change.now = *now;
+	keys_keep(hub, &change);
 }
 
 static void
@@ -339,6 +341,8 @@ keep_bind(struct hub *hub, const struct msg_BIND *bind)
 	char *key = msg_string(bind->key);
 
 	store_put_binding(hub->store, queue, exchange, key, bind->on != 0);
+	if (hub->outbox != NULL)
+		outbox_bind(hub, bind);
 	free(queue);
 	free(exchange);
 	free(key);
@@ -352,7 +356,10 @@ keep_work(struct effects *effects, enum msg_id id, const union msg *msg,
 	struct work_new new = { JOB_SUBMITTED, -1, &msg->SUBMIT, NULL };
 	size_t n;
 
-	if (id == MSG_PUBLISH) {
+	if (id == MSG_PUBLISH && hub->outbox != NULL) {
+		outbox_publish(hub, &msg->PUBLISH);
+		result->published++;
+	} else if (id == MSG_PUBLISH) {
 		n = publish_all(hub, &msg->PUBLISH, false, effects->queue);
 		result->published += n;
 		if (n == 0) {
@@ -372,12 +379,7 @@ effects_keep(struct effects *effects, struct effects_result *result)
 	enum msg_id id;
 	union msg msg;
 	size_t at = 0;
-	bool data = false;
 
-	for (size_t i = 0; i < effects->undos; i++)
-		data |= !effects->undo[i].bind;
-	if (data)
-		keys_take_redo(effects->hub);
 	for (size_t i = 0; i < effects->undos; i++) {
 		if (effects->undo[i].bind)
 			keep_bind(effects->hub, &effects->undo[i].said);

@@ -27,7 +27,8 @@ enum hub_code effects_apply(struct hub *hub, struct msg_bytes parts,
     enum effects_from from, struct effects_result *result, struct why *why);
 
 /* A message of the hub's own: a dead letter, the answer of an RPC. Returns how
- * many queues took it, or a waiting brood_request(); 0 is counted. */
+ * many queues took it, or a waiting brood_request(); 0 is counted. With a
+ * broker 1: it is in the outbox. */
 size_t effects_publish(struct hub *hub, const struct msg_PUBLISH *publish);
 
 /* Messages that no queue took, since the start. */

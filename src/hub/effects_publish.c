@@ -4,20 +4,28 @@
  * answer that a brood_request() waits for.
  *
  * The properties of a message stand among the attributes of its jobs, so that a
- * handler, a dead letter and a reply find them there.
+ * handler, a dead letter and a reply find them there. With a broker, a message
+ * that is sent goes to the outbox, and one that was delivered becomes a job.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/why.h"
 #include "core/call.h"
+#include "core/retry.h"
 #include "core/uid.h"
 #include "hub/effects_impl.h"
 #include "hub/exchange.h"
+#include "hub/outbox.h"
 #include "hub/work.h"
+
+/* of AMQP */
+#define SHORT_STRING 255
 
 static uint64_t unroutable;
 
@@ -51,23 +59,43 @@ put_property(struct buf *attrs, const char *name, struct msg_bytes value)
 		msg_encode(attrs, MSG_ATTR, 0, &attr);
 }
 
+/* Where it was sent at first; who delivers it says which attempt it is. */
+static bool
+put_retried(const struct msg_ATTR *attr, struct msg_bytes *exchange,
+    struct msg_bytes *key)
+{
+	if (attr->what != CALL_HEADER || attr->name.len < 8 ||
+	    memcmp(attr->name.p, "x-brood-", 8) != 0)
+		return false;
+	if (msg_is(attr->name, RETRY_EXCHANGE))
+		*exchange = attr->value;
+	else if (msg_is(attr->name, RETRY_KEY))
+		*key = attr->value;
+	else
+		return msg_is(attr->name, RETRY_ATTEMPT);
+	return true;
+}
+
 /* The headers that came with a message, and its properties. */
 static void
 publish_attrs(const struct msg_PUBLISH *publish, const char *queue,
     struct buf *attrs)
 {
+	struct msg_bytes exchange = publish->exchange, key = publish->key;
 	char priority[4];
 	enum msg_id id;
 	union msg msg;
 	size_t at = 0;
 
 	while (msg_part(publish->attrs, &at, MSG_ID_BIT(ATTR), &id, &msg,
-		   NULL) > 0)
-		if (msg.ATTR.what == CALL_HEADER)
+		   NULL) > 0) {
+		if (!put_retried(&msg.ATTR, &exchange, &key) &&
+		    (msg.ATTR.what == CALL_HEADER || msg.ATTR.what == CALL_RAW))
 			msg_encode(attrs, MSG_ATTR, 0, &msg.ATTR);
+	}
 	snprintf(priority, sizeof(priority), "%u", publish->priority);
-	put_property(attrs, "exchange", publish->exchange);
-	put_property(attrs, "routing_key", publish->key);
+	put_property(attrs, "exchange", exchange);
+	put_property(attrs, "routing_key", key);
 	put_property(attrs, "queue", msg_text(queue));
 	put_property(attrs, "message_id", publish->message_id);
 	put_property(attrs, "correlation_id", publish->correlation_id);
@@ -162,6 +190,42 @@ publish_all(struct hub *hub, const struct msg_PUBLISH *publish, bool ours,
 	return n > 0 ? (size_t)n : 0;
 }
 
+static bool
+is_short(const struct msg_PUBLISH *p)
+{
+	return p->exchange.len <= SHORT_STRING && p->key.len <= SHORT_STRING &&
+	    p->type.len <= SHORT_STRING && p->message_id.len <= SHORT_STRING &&
+	    p->correlation_id.len <= SHORT_STRING &&
+	    p->reply_to.len <= SHORT_STRING;
+}
+
+enum hub_code
+publish_check(struct hub *hub, const struct msg_PUBLISH *publish, size_t *queue,
+    size_t nth, size_t *bytes, struct why *why)
+{
+	size_t size = msg_size(MSG_PUBLISH, publish);
+
+	if (exchanges_route(hub->exchanges, publish->exchange, publish->key,
+		queue, why) < 0)
+		return HUB_NOT_FOUND;
+	if (publish->uid == 0 || !is_short(publish)) {
+		why_set(why,
+		    "a message without a uid, or with a property of more than "
+		    "%d bytes",
+		    SHORT_STRING);
+		return HUB_BAD;
+	}
+	if (size + WORK_SLACK > hub->conf->hub.max_message) {
+		why_set(why,
+		    "a message of %zu bytes is too large for hub.max_message "
+		    "(%zu)",
+		    publish->body.len, hub->conf->hub.max_message);
+		return HUB_TOO_LARGE;
+	}
+	*bytes += size;
+	return outbox_would_add(hub, nth, *bytes, why);
+}
+
 void
 publish_lost(const struct msg_PUBLISH *publish)
 {
@@ -175,8 +239,14 @@ publish_lost(const struct msg_PUBLISH *publish)
 size_t
 effects_publish(struct hub *hub, const struct msg_PUBLISH *publish)
 {
-	size_t *queue = mem_array(hub->conf->queue.n + 1, sizeof(*queue));
-	size_t n = publish_all(hub, publish, true, queue);
+	size_t *queue, n;
+
+	if (hub->outbox != NULL) {
+		outbox_publish(hub, publish);
+		return 1;
+	}
+	queue = mem_array(hub->conf->queue.n + 1, sizeof(*queue));
+	n = publish_all(hub, publish, true, queue);
 
 	if (n == 0)
 		publish_lost(publish);

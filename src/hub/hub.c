@@ -24,13 +24,16 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/why.h"
+#include "hub/broker.h"
 #include "hub/desk.h"
 #include "hub/dispatch.h"
 #include "hub/exchange.h"
 #include "hub/keys.h"
 #include "hub/lock.h"
+#include "hub/outbox.h"
 #include "hub/peer.h"
 #include "hub/schedule.h"
+#include "hub/seen.h"
 #include "hub/store.h"
 #include "hub/watch.h"
 #include "hub/work.h"
@@ -157,6 +160,7 @@ hub_turn(void *ctx)
 	work_turn(hub);
 	at_ns = keys_turn(hub);
 	hub_commit(hub);
+	outbox_turn(hub);
 	peers_flush(hub);
 	desk_flush(hub);
 	store_tidy(hub->store);
@@ -196,6 +200,14 @@ hub_on_binding(void *ctx, const char *queue, const char *exchange,
 	return 0;
 }
 
+static int
+hub_on_left(void *ctx, uint64_t seq, uint64_t uid, int64_t wall_ms, size_t len)
+{
+	(void)seq, (void)uid, (void)wall_ms, (void)len;
+	*(size_t *)ctx += 1;
+	return 0;
+}
+
 /* A thousand clients need a thousand descriptors. */
 static void
 hub_raise_descriptors(void)
@@ -206,6 +218,26 @@ hub_raise_descriptors(void)
 		return;
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Messages are a broker's business; or there may be some left for it. */
+static int
+hub_init_broker(struct hub *hub, struct why *why)
+{
+	size_t left = 0;
+
+	if (conf_has_broker(hub->conf))
+		return broker_start(hub, why) == -1 ||
+			outbox_start(hub, why) == -1 ||
+			seen_start(hub, why) == -1 ?
+		    -1 :
+		    0;
+	store_each_outbox(hub->store, hub_on_left, &left);
+	if (left > 0)
+		log_warning("%zu messages in the store wait for a broker, and "
+			    "there is none now (amqp.broker): they wait on",
+		    left);
+	return 0;
 }
 
 static int
@@ -236,8 +268,9 @@ hub_init(struct child *child, struct why *why)
 	hub->watches = watches_new();
 	hub->exchanges = exchanges_new(hub->conf);
 	store_each_binding(hub->store, hub_on_binding, hub);
-	if (work_start(hub, why) == -1 || dispatch_start(hub, why) == -1 ||
-	    schedules_start(hub, why) == -1 || peers_start(hub, why) == -1)
+	if (hub_init_broker(hub, why) == -1 || work_start(hub, why) == -1 ||
+	    dispatch_start(hub, why) == -1 || schedules_start(hub, why) == -1 ||
+	    peers_start(hub, why) == -1)
 		return -1;
 
 	hub->loop->before_wait = hub_turn;
@@ -286,6 +319,9 @@ hub_fini(struct child *child)
 	dispatch_stop(hub);
 	peers_stop(hub);
 	work_stop(hub);
+	outbox_stop(hub);
+	broker_stop(hub);
+	seen_stop(hub);
 	exchanges_free(hub->exchanges);
 	watches_free(hub->watches);
 	locks_free(hub->locks);

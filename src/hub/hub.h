@@ -9,6 +9,8 @@
  *   watch   who is told of what             dispatch free workers, limits
  *   exchange  where a message goes (pure)   effects  what a call sends
  *   cron    when next (pure)                schedule runs begun in time
+ *   outbox  what the broker is to get       broker   the amqp children
+ *   delivery  messages of a broker          seen     those that are done
  *   desk    commands of broodctl            report   what they show
  *
  * A turn of the loop is one transaction. Handlers of requests read, decide and
@@ -35,16 +37,19 @@
 #include "core/hub_client.h"
 #include "core/msg.h"
 
+struct broker;
 struct data;
 struct desk;
 struct dispatch;
 struct exchanges;
 struct keys;
 struct locks;
+struct outbox;
 struct peer;
 struct peers;
 struct redo;
 struct schedules;
+struct seen;
 struct store;
 struct watches;
 struct work;
@@ -62,6 +67,9 @@ struct hub {
 	struct work *work;
 	struct dispatch *dispatch;
 	struct exchanges *exchanges;
+	struct broker *broker;		/* these: without a broker NULL */
+	struct outbox *outbox;
+	struct seen *seen;
 	struct schedules *schedules;
 	struct peers *peers;
 	struct desk *desk;
@@ -104,5 +112,10 @@ HUB_ON(DONE);
 HUB_ON(PROGRESS);
 HUB_ON(JOB_GET);
 HUB_ON(JOB_CANCEL);
+HUB_ON(DELIVER);	/* delivery.c */
+HUB_ON(LINK);		/* broker.c */
+HUB_ON(SENT);
+HUB_ON(REPORT);
+HUB_ON(ANSWER);		/* work_request.c */
 
 #endif

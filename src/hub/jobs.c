@@ -267,6 +267,21 @@ jobs_next(struct jobs *jobs, int64_t now_ns, int64_t *again_ns)
 	return job;
 }
 
+struct job *
+jobs_next_quick(struct jobs *jobs, int64_t now_ns, int64_t *again_ns)
+{
+	struct job *job;
+
+	*again_ns = lanes_wake(jobs, now_ns);
+	job = lanes_choose(jobs);
+	if (job == NULL || job->kind != JOB_DELIVERED ||
+	    !lane_is_quick(job->lane))
+		return NULL;
+	job_take(jobs, job);
+	job_run(jobs, job, now_ns);
+	return job;
+}
+
 void
 jobs_return(struct jobs *jobs, struct job *job, int64_t due_ms, int64_t wall_ms)
 {

@@ -26,7 +26,8 @@
 const char *job_state_name(enum job_state state);
 int job_state_parse(const char *name);		/* -1 */
 
-enum job_kind { JOB_SUBMITTED, JOB_MESSAGE, JOB_SCHEDULED, JOB_CALL };
+enum job_kind { JOB_SUBMITTED, JOB_MESSAGE, JOB_SCHEDULED, JOB_CALL,
+	JOB_DELIVERED };
 
 struct jobs;
 struct lane;
@@ -81,6 +82,9 @@ bool lane_is_full(const struct lane *lane);
 void lane_set_open(struct lane *lane, bool open);
 void lane_count(const struct lane *lane, size_t *waiting, size_t *queued,
     size_t *running);
+/* One of its jobs took so long. */
+void lane_took(struct lane *lane, int64_t took_ns);
+bool lane_is_quick(const struct lane *lane);
 int64_t lane_oldest_ms(const struct lane *lane);	/* 0: none queued */
 struct lane *jobs_first_lane(struct jobs *jobs);
 struct lane *lane_next(struct lane *lane);
@@ -108,6 +112,11 @@ int64_t jobs_due(struct jobs *jobs, int64_t wall_ms);
  * limit allows the next one, INT64_MAX if that is not what it waits for.
  */
 struct job *jobs_next(struct jobs *jobs, int64_t now_ns, int64_t *again_ns);
+
+/* The same, but only a broker's message of a lane whose last ones were quick:
+ * one that a busy worker may have in advance. */
+struct job *jobs_next_quick(struct jobs *jobs, int64_t now_ns,
+    int64_t *again_ns);
 
 /* A job that runs goes back: WAITING until due_ms or, when that is not later
  * than wall_ms, QUEUED again in front of the others. */

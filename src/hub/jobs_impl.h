@@ -45,6 +45,7 @@ struct lane {
 	int64_t window_ns;		/* when the rate's window began */
 	int begun;			/* in it */
 	bool rated;			/* no more in this window */
+	int64_t took_ns;		/* a running mean */
 	char name[];
 };
 

@@ -11,9 +11,16 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "core/uid.h"
 #include "hub/jobs_impl.h"
+
+/* How long a lane's jobs take: a mean of the last ones, so that a single long
+ * one counts for the next hundred or so. */
+#define LANE_TOOK_WEIGHT 16
+#define LANE_TOOK_FIRST_NS (10 * NS_PER_MS)
+#define LANE_QUICK_NS (200 * NS_PER_US)
 
 static unsigned
 level_at(const struct job *job)
@@ -239,6 +246,7 @@ jobs_lane(struct jobs *jobs, const char *name)
 	memcpy(lane->name, name, len + 1);
 	lane->jobs = jobs;
 	lane->open = lane->ready = true;
+	lane->took_ns = LANE_TOOK_FIRST_NS;
 	HASH_ADD_KEYPTR(hh, jobs->lanes, lane->name, len, lane);
 	return lane;
 }
@@ -359,6 +367,20 @@ lane_count(const struct lane *lane, size_t *waiting, size_t *queued,
 	*running = lane->running;
 }
 
+void
+lane_took(struct lane *lane, int64_t took_ns)
+{
+	if (took_ns < 0)
+		took_ns = 0;
+	lane->took_ns += (took_ns - lane->took_ns) / LANE_TOOK_WEIGHT;
+}
+
+bool
+lane_is_quick(const struct lane *lane)
+{
+	return lane->took_ns <= LANE_QUICK_NS;
+}
+
 int64_t
 lane_oldest_ms(const struct lane *lane)
 {
@@ -370,7 +392,9 @@ lane_oldest_ms(const struct lane *lane)
 
 		if (job == NULL)
 			continue;
-		since = uid_wall_ms(job->uid);
+		/* the uid of a broker's message is no time */
+		since = job->kind == JOB_DELIVERED ? job->due_ms :
+						     uid_wall_ms(job->uid);
 		/* one that had to wait is as old as its due time */
 		if (job->due_ms > since)
 			since = job->due_ms;

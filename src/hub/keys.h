@@ -35,8 +35,8 @@ void keys_committed(struct hub *hub);
  * thing. */
 void keys_take_redo(struct hub *hub);
 
-/* A change that came with no request of a client (desk.c) is made durable as
- * its rule says, and whoever watches the key is told. */
+/* A change that came with no request of a client (desk.c, effects.c) is made
+ * durable as its rule says, and whoever watches the key is told. */
 void keys_keep(struct hub *hub, const struct data_change *change);
 
 /* A key of the hub's own, DATA_OWN and `name`, as durable as any. NULL bytes:

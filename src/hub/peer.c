@@ -17,6 +17,7 @@
 
 #include "base/log.h"
 #include "base/why.h"
+#include "hub/broker.h"
 #include "hub/peer_io.h"
 
 static const char *
@@ -173,6 +174,7 @@ hub_on_HELLO(struct hub *hub, struct peer *peer, uint32_t request,
 	lock_on_peer(hub, peer);
 	if (peer->worker)
 		dispatch_on_worker(hub, peer);
+	broker_on_peer(hub, peer);
 }
 
 /* A function for each message that a client may send, from the table. */

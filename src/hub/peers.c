@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/why.h"
+#include "hub/broker.h"
 #include "hub/keys.h"
 #include "hub/peer_io.h"
 
@@ -49,6 +50,7 @@ peers_forget(struct peers *peers)
 		keys_on_peer_gone(hub, io->peer);
 		work_on_peer_gone(hub, io->peer);
 		dispatch_on_peer_gone(hub, io->peer);
+		broker_on_peer_gone(hub, io->peer);
 		peer_free(peers, io->peer);
 	}
 }

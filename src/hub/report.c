@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "hub/broker.h"
 #include "hub/data.h"
 #include "hub/desk.h"
 #include "hub/dispatch.h"
@@ -104,6 +105,10 @@ report_hub(struct hub *hub)
 	json_object_set_new(report, "data", report_data(hub));
 	json_object_set_new(report, "work", report_work(hub));
 	json_object_set_new(report, "store", report_store(hub));
+	if (conf_has_broker(hub->conf)) {
+		json_object_set_new(report, "outbox", report_outbox(hub));
+		json_object_set_new(report, "amqp", broker_report(hub));
+	}
 	return report;
 }
 
@@ -222,7 +227,7 @@ report_queues(struct hub *hub)
 	static const char *const types[] = { "direct", "fanout", "topic" };
 	const struct conf *conf = hub->conf;
 	json_t *queues = json_array(), *exchanges = json_array();
-	json_t *bindings = json_array();
+	json_t *bindings = json_array(), *report;
 
 	for (size_t i = 0; i < conf->queue.n; i++)
 		json_array_append_new(queues,
@@ -233,6 +238,10 @@ report_queues(struct hub *hub)
 		    json_pack("{s:s, s:s}", "name", conf->exchange.v[i].name,
 			"type", types[conf->exchange.v[i].type]));
 	exchanges_each(hub->exchanges, report_binding, bindings);
-	return json_pack("{s:o, s:o, s:o, s:o}", "queues", queues, "handlers",
-	    report_handlers(hub), "exchanges", exchanges, "bindings", bindings);
+	report = json_pack("{s:o, s:o, s:o, s:o, s:b}", "queues", queues,
+	    "handlers", report_handlers(hub), "exchanges", exchanges,
+	    "bindings", bindings, "broker", (int)conf_has_broker(conf));
+	if (conf_has_broker(conf))
+		report_add_children(hub, report);
+	return report;
 }

@@ -29,7 +29,7 @@
 struct why;
 struct store;
 
-#define STORE_SCHEMA 1
+#define STORE_SCHEMA 2
 
 /* NULL with the reason, for a person: the start is refused (exit 78). */
 struct store *store_open(const char *path, const struct conf *conf,
@@ -51,6 +51,8 @@ void store_on_failure(struct store *store,
  * written since the last one. Does nothing when there is nothing. */
 void store_commit(struct store *store, bool sync);
 bool store_is_open(const struct store *store);	/* a transaction is */
+/* Called at each store_commit(), before it: to write what was put off. */
+void store_before_commit(struct store *store, void (*fn)(void *ctx), void *ctx);
 /* After what was committed has been told to everybody: moves the log into the
  * file when it has grown, a few megabytes at most. */
 void store_tidy(struct store *store);
@@ -128,6 +130,33 @@ bool store_purge(struct store *store, const struct conf *conf, int64_t wall_ms,
 /* False: it was there already, and nothing is to be done again. */
 bool store_add_done(struct store *store, uint64_t uid, int64_t wall_ms);
 bool store_is_done(struct store *store, uint64_t uid);
+
+/* --- for the broker, of the broker (store_outbox.c) */
+
+/* What is to be sent: an encoded part; `seq` is larger than any before it. */
+void store_add_outbox(struct store *store, uint64_t seq, uint64_t uid,
+    int64_t wall_ms, struct msg_bytes what);
+/* All between these, both included. */
+void store_drop_outbox(struct store *store, uint64_t first, uint64_t last);
+/* NULL when there is no such row; the caller frees. */
+char *store_find_outbox(struct store *store, uint64_t seq, size_t *len);
+/* In the order of seq. -1 when `each` said so. */
+int store_each_outbox(struct store *store,
+    int (*each)(void *ctx, uint64_t seq, uint64_t uid, int64_t wall_ms,
+	size_t len),
+    void *ctx);
+
+/* Messages that are done, many to a row: uids as they are in memory, the last
+ * of which is the one with the number `last`. */
+void store_add_seen(struct store *store, uint64_t last, int64_t wall_ms,
+    struct msg_bytes uids);
+/* Rows up to the one whose last is this. */
+void store_drop_seen(struct store *store, uint64_t last);
+/* The last number of the rows that are older, of the oldest thousand; 0:
+ * none. */
+uint64_t store_old_seen(struct store *store, int64_t before_ms);
+int store_each_seen(struct store *store,
+    int (*each)(void *ctx, uint64_t last, struct msg_bytes uids), void *ctx);
 
 /* --- run-time bindings and schedules (store_topology.c) */
 

@@ -240,8 +240,17 @@ store_is_open(const struct store *store)
 }
 
 void
+store_before_commit(struct store *store, void (*fn)(void *ctx), void *ctx)
+{
+	store->before_commit = fn;
+	store->before_commit_ctx = ctx;
+}
+
+void
 store_commit(struct store *store, bool sync)
 {
+	if (store->before_commit != NULL)
+		store->before_commit(store->before_commit_ctx);
 	if (store->open) {
 		store_room_for(store,
 		    2 * store->written + store->writes * WRITE_BYTES);

@@ -53,6 +53,8 @@ struct store {
 	bool stuck;			/* the log could not be moved */
 	void (*fail)(void *ctx, int exit_status, const char *reason);
 	void *fail_ctx;
+	void (*before_commit)(void *ctx);
+	void *before_commit_ctx;
 
 	/* store_jobs.c: of the finished jobs */
 	size_t finished[STORE_CLASSES];
@@ -64,6 +66,7 @@ struct store {
 	bool has_reserve;
 	bool looked;			/* since the last commit */
 	int64_t looked_ns;
+	int64_t measured_ns;
 	bool has_room;
 	int64_t free_bytes;
 	char why_not[320];

@@ -24,6 +24,9 @@
 /* Beyond what a transaction is known to write. */
 #define ROOM_SPARE ((int64_t)2 << 20)
 #define MIB (INT64_C(1) << 20)
+/* With so much room nobody fills the disk before it is measured again. */
+#define ROOM_AMPLE (1024 * MIB)
+#define ROOM_AMPLE_NS (NS_PER_S / 10)
 
 static void
 reserve_path(const struct store *store, char path[CONF_PATH_SIZE])
@@ -42,6 +45,16 @@ room_measure(struct store *store)
 	else
 		store->free_bytes = (int64_t)vfs.f_bavail *
 		    (int64_t)vfs.f_frsize;
+	store->measured_ns = clock_now_ns();
+}
+
+/* As of a moment ago, and so of now. */
+static bool
+room_is_ample(const struct store *store)
+{
+	return store->free_bytes >= ROOM_AMPLE &&
+	    (size_t)store->free_bytes / 4 >= store->min_free + store->reserve &&
+	    clock_now_ns() - store->measured_ns < ROOM_AMPLE_NS;
 }
 
 static void
@@ -115,7 +128,8 @@ reserve_take(struct store *store)
 void
 store_room_for(struct store *store, size_t bytes)
 {
-	if (!store->has_reserve || store->reserve == 0)
+	if (!store->has_reserve || store->reserve == 0 ||
+	    (room_is_ample(store) && (int64_t)bytes < ROOM_AMPLE / 2))
 		return;
 	room_measure(store);
 	if (store->free_bytes < ROOM_SPARE + (int64_t)bytes)
@@ -167,7 +181,7 @@ store_has_room(struct store *store, const char **why_not)
 	/* others use the disk as well */
 	if (clock_now_ns() - store->looked_ns >= NS_PER_S) {
 		store_look(store);
-	} else if (store->has_room && !store->looked) {
+	} else if (store->has_room && !store->looked && !room_is_ample(store)) {
 		room_measure(store);
 		room_judge(store);
 	}

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "core/call.h"
+#include "hub/delivery.h"
 #include "hub/dispatch.h"
 #include "hub/peer.h"
 #include "hub/work_impl.h"
@@ -134,6 +135,8 @@ work_start(struct hub *hub, struct why *why)
 	loop_timer_init(&work->purge, work_on_purge, hub);
 	loop_timer_init(&work->lazy, work_on_lazy, hub);
 	loop_timer_init(&work->unpark, work_on_unpark, hub);
+	answers_start(hub);
+	tolds_start(hub);
 	work_set_lanes(hub);
 	if (store_each_job(hub->store, work_load, hub) < 0) {
 		if (why != NULL)
@@ -154,6 +157,8 @@ work_stop(struct hub *hub)
 		return;
 	call_unpark(hub);
 	directs_free(hub);
+	answers_free(hub);
+	tolds_free(hub);
 	while (work->items != NULL)
 		item_free(hub, work->items);
 	loop_timer_cancel(hub->loop, &work->timer);
@@ -240,6 +245,7 @@ begin_job(struct hub *hub, struct job *job, struct msg_RUN *run)
 		[JOB_SUBMITTED] = DOOR_JOB,
 		[JOB_MESSAGE] = DOOR_MESSAGE,
 		[JOB_SCHEDULED] = DOOR_SCHEDULE,
+		[JOB_DELIVERED] = DOOR_MESSAGE,
 	};
 	const struct conf_queue *queue = work_queue(hub, job->lane);
 	struct msg_SUBMIT submit;
@@ -335,6 +341,7 @@ work_turn(struct hub *hub)
 	dispatch_round(hub);
 	items_mark(hub);
 	items_trim(hub);
+	deliveries_turn(hub);
 	at_ns = work_when(hub, due_ms < expired_ms ? due_ms : expired_ms);
 	if (work->unmarked != NULL &&
 	    work->unmarked->began_ns + WORK_MARK_NS < at_ns)
@@ -359,15 +366,8 @@ work_on_peer_gone(struct hub *hub, struct peer *peer)
 	if (hub->draining || !peer->welcome)
 		return;
 	/* it may be back already, under the same session */
-	if (again == NULL || again == peer)
-		calls_on_peer_gone(hub, peer);
-}
-
-bool
-work_is_idle(struct hub *hub)
-{
-	size_t by_state[JOB_STATE_COUNT];
-
-	jobs_count(hub->work->jobs, by_state);
-	return by_state[JOB_RUNNING] == 0;
+	if (again != NULL && again != peer)
+		return;
+	calls_on_peer_gone(hub, peer);
+	deliveries_on_peer_gone(hub, peer);
 }

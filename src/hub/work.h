@@ -16,6 +16,10 @@
 #include "hub/jobs.h"
 #include "hub/store.h"
 
+/* By so much a job or a message may grow on its way: headers of a death, what
+ * it follows. */
+#define WORK_SLACK 16384
+
 int work_start(struct hub *hub, struct why *why);	/* loads what waits */
 void work_stop(struct hub *hub);
 
@@ -54,7 +58,9 @@ bool work_begin(struct hub *hub, struct job *job, struct msg_RUN *run);
  * one that counts, and nothing was done. */
 bool work_adopt(struct hub *hub, struct job *job, unsigned attempt);
 
-/* An attempt ended without DONE: the worker died. `why` is "killed by SIGSEGV".
+/* What is said of a job whose worker was killed, before the signal's name. */
+#define WORK_KILLED "its worker was killed by "
+/* An attempt ended without DONE: the worker died. `why`: WORK_KILLED "SIGSEGV".
  * `overran`: for its time limit. */
 void work_lost(struct hub *hub, struct job *job, const char *why, bool overran);
 /* The attempt that a dead worker may or may not have begun does not count. */
@@ -70,9 +76,6 @@ enum hub_code work_retry(struct hub *hub, uint64_t uid, struct why *why);
 /* A job as people see it, a new reference; NULL when there is none. With
  * `all`: input, result, every attempt's error. */
 json_t *work_report(struct hub *hub, uint64_t uid, bool all);
-/* Progress as last told; false: none. */
-bool work_progress(struct hub *hub, uint64_t uid, unsigned *permille,
-    const char **note);
 
 /* A call by the operator (desk): as CALL, with a function for the answer. */
 typedef void work_result_fn(void *ctx, const struct msg_RESULT *result);
@@ -86,6 +89,11 @@ void work_abandon(struct hub *hub, uint64_t uid);
 #define DIRECT_ADDRESS "amq.rabbitmq.reply-to."
 /* Is it one? Then of which message. */
 bool direct_parse(struct msg_bytes address, uint64_t *uid);
+/* By broker.c: somebody publishes (again), or nobody does: those that wait are
+ * sent, or refused. And a child has left: what was sent to it finds no answer
+ * any more. */
+void requests_on_publisher(struct hub *hub);
+void requests_on_peer_gone(struct hub *hub, struct peer *peer);
 /* Answers it; `result` NULL: only looks. False when nobody waits. */
 bool work_answer_request(struct hub *hub, uint64_t uid,
     const struct msg_RESULT *result);
@@ -99,8 +107,5 @@ void work_turn(struct hub *hub);
 /* The calls of the workers that live are known now (dispatch): what the store
  * says runs, and nobody has, is lost. */
 void work_settled(struct hub *hub);
-
-/* True when nothing is running, for a drain. */
-bool work_is_idle(struct hub *hub);
 
 #endif

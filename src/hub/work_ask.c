@@ -218,7 +218,7 @@ work_cancel(struct hub *hub, uint64_t uid)
 		return HUB_OK;
 	}
 	job->cancelled = true;
-	if (job->kind != JOB_CALL) {
+	if (work_is_stored(job)) {
 		item_mark(hub, item_of(hub, job));
 		store_update_job(hub->store, job, NULL);
 	}
@@ -301,18 +301,4 @@ HUB_ON(PROGRESS)
 	    msg->note.len < MAX_NOTE ? msg->note.len : MAX_NOTE });
 	item->permille = msg->permille > 1000 ? 1000 : msg->permille;
 	item->has_progress = true;
-}
-
-bool
-work_progress(struct hub *hub, uint64_t uid, unsigned *permille,
-    const char **note)
-{
-	struct job *job = jobs_find(hub->work->jobs, uid);
-	struct item *item = job != NULL ? job->work : NULL;
-
-	if (item == NULL || !item->has_progress)
-		return false;
-	*permille = item->permille;
-	*note = item->note;
-	return true;
 }

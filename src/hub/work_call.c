@@ -165,8 +165,11 @@ call_meet(struct hub *hub, struct job *job)
 	if (work_decode((struct msg_bytes){ parked->done, parked->done_len },
 		MSG_DONE, &msg) == 0 &&
 	    work_adopt(hub, job, msg.DONE.attempt))
-		call_done(hub, job, &msg.DONE, parked->session,
+		work_done(hub, job, &msg.DONE, parked->session,
 		    parked->request);
+	else
+		work_answer(hub, parked->session, parked->request, HUB_STALE,
+		    "this attempt does not count");
 	parked_free(hub, parked);
 	return true;
 }
@@ -241,8 +244,7 @@ call_add(struct hub *hub, const struct msg_CALL *call)
 	return item;
 }
 
-/* Its DONE is here, or a worker has it. */
-static void
+void
 call_resume(struct hub *hub, struct job *job)
 {
 	if (!call_meet(hub, job))

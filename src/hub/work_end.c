@@ -10,6 +10,9 @@
  *   RETRY, died, too long         again later, dead after the last attempt
  *   REJECT                        failed; dead when nobody has the handler
  *
+ * A message of a broker ends in delivery.c in place of that, a conflict aside:
+ * its later attempts, too, come from the broker.
+ *
  * All of it and all that follows from it (work_follow.c) is written in the turn
  * of the DONE, so it is one transaction. Nobody is told before it is committed.
  */
@@ -23,10 +26,12 @@
 #include "base/mem.h"
 #include "brood.h"
 #include "core/uid.h"
+#include "hub/delivery.h"
 #include "hub/dispatch.h"
 #include "hub/effects.h"
 #include "hub/peer.h"
 #include "hub/schedule.h"
+#include "hub/seen.h"
 #include "hub/work_impl.h"
 
 void
@@ -157,6 +162,10 @@ work_fail(struct hub *hub, struct job *job, enum job_state state,
 		call_fail(hub, job, code, why);
 		return;
 	}
+	if (job->kind == JOB_DELIVERED) {
+		delivery_fail(hub, job, state, done, code, why);
+		return;
+	}
 	if (done == NULL || done->problem.len == 0)
 		done = &made;
 	if (state != JOB_CANCELLED)
@@ -211,6 +220,10 @@ work_again(struct hub *hub, struct job *job, const struct msg_DONE *done,
 		work_fail(hub, job, JOB_DEAD, done, code, why);
 		return;
 	}
+	if (job->kind == JOB_DELIVERED) {
+		delivery_again(hub, job, code, delay_ms, why);
+		return;
+	}
 	if (delay_ms < 0)
 		delay_ms = jobs_backoff_ms(job->attempts, terms.backoff_min_ms,
 		    terms.backoff_max_ms, end_random());
@@ -236,17 +249,22 @@ work_lost(struct hub *hub, struct job *job, const char *why, bool overran)
 		    -1, why);
 }
 
-/* Back to where it was before it was chosen. */
-static void
-end_uncount(struct hub *hub, struct job *job)
+void
+work_later(struct hub *hub, struct job *job, int64_t delay_ms)
 {
 	struct item *item = item_of(hub, job);
-	bool marked = item->marked && job->kind != JOB_CALL;
+	bool marked = item->marked && work_is_stored(job);
 
 	item_end(hub, item);
 	if (job->attempts > 0)
 		job->attempts--;
-	jobs_return(hub->work->jobs, job, hub->wall_ms, hub->wall_ms);
+	/* the broker has it, and delivers it again */
+	if (job->kind == JOB_DELIVERED && item->session == 0) {
+		work_forget(hub, job);
+		return;
+	}
+	jobs_return(hub->work->jobs, job, hub->wall_ms + delay_ms,
+	    hub->wall_ms);
 	if (marked)
 		store_update_job(hub->store, job, NULL);
 }
@@ -265,7 +283,7 @@ work_unbegun(struct hub *hub, struct job *job)
 		/* whatever it is, it does it again and again */
 		work_lost(hub, job, "its worker died, time and again", false);
 	} else {
-		end_uncount(hub, job);
+		work_later(hub, job, 0);
 	}
 }
 
@@ -276,7 +294,7 @@ work_rerun(struct hub *hub, struct job *job)
 
 	if (job->cancelled || ++item->conflicts > WORK_CONFLICTS)
 		return false;
-	end_uncount(hub, job);
+	work_later(hub, job, 0);
 	return true;
 }
 
@@ -301,6 +319,10 @@ end_refused(struct hub *hub, struct job *job, enum hub_code code,
 		break;
 	case HUB_FULL:
 	case HUB_NO_SPACE:
+		if (job->kind == JOB_DELIVERED && !job->cancelled) {
+			work_later(hub, job, WORK_LATER_MS);
+			break;
+		}
 		work_again(hub, job, NULL, code, -1, why);
 		break;
 	default:
@@ -332,6 +354,7 @@ void
 work_done(struct hub *hub, struct job *job, const struct msg_DONE *done,
     uint64_t session, uint32_t request)
 {
+	bool delivered = job->kind == JOB_DELIVERED;
 	struct why why = { "" };
 	enum hub_code code = HUB_OK;
 	const char *reason;
@@ -341,13 +364,15 @@ work_done(struct hub *hub, struct job *job, const struct msg_DONE *done,
 		return;
 	}
 	/* nobody is told of it: the next fsync is soon enough */
-	if (!loop_timer_is_set(&hub->work->lazy))
+	if (work_is_stored(job) && !loop_timer_is_set(&hub->work->lazy))
 		loop_timer_set(hub->loop, &hub->work->lazy,
 		    hub->now_ns + WORK_LAZY_NS);
 	switch (done->outcome) {
 	case BROOD_DONE:
 		code = end_effects(hub, job, done, &why);
-		if (code == HUB_OK)
+		if (code == HUB_OK && job->kind == JOB_DELIVERED)
+			delivery_succeed(hub, job, done);
+		else if (code == HUB_OK)
 			end_success(hub, job, done);
 		else
 			end_refused(hub, job, code, why.text);
@@ -367,7 +392,10 @@ work_done(struct hub *hub, struct job *job, const struct msg_DONE *done,
 		    reason);
 		break;
 	}
-	work_answer(hub, session, request, code, why.text);
+	if (code == HUB_OK && delivered)
+		delivery_tell_ok(hub, session, request);
+	else
+		work_answer(hub, session, request, code, why.text);
 }
 
 /* Does this DONE end the attempt that counts? One that runs here, or one that
@@ -387,6 +415,10 @@ done_unknown(struct hub *hub, struct peer *peer, uint32_t request,
 	struct stored_job stored;
 	bool finished;
 
+	if (seen_has(hub, done->uid)) {
+		delivery_tell_ok(hub, peer->session, request);
+		return;
+	}
 	if (store_find_job(hub->store, done->uid, &stored)) {
 		finished = job_is_finished(stored.job.state);
 		stored_job_release(&stored);
@@ -419,5 +451,6 @@ HUB_ON(DONE)
 	}
 	if (job->state != JOB_RUNNING)
 		work_adopt(hub, job, msg->attempt);
+	lane_took(job->lane, msg->took_ns);
 	work_done(hub, job, msg, peer->session, request);
 }

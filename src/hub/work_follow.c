@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * work_follow - what the end of a job causes: the job for `then` or
- * `on_failure`, the reply to a message, its dead letter.
+ * `on_failure`, the reply to a message, its dead letter, its next attempt.
  *
- * Called by work_end.c only, in the turn of the end, so all of it is one
- * transaction with it. Nothing of it is refused for want of room: the job was
- * accepted, and with it what comes of it.
+ * Called by work_end.c and delivery.c, in the turn of the end, so all of it is
+ * one transaction with it. Nothing of it is refused for want of room: the job
+ * was accepted, and with it what comes of it.
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -18,10 +18,12 @@
 #include "base/mem.h"
 #include "brood.h"
 #include "core/call.h"
+#include "core/retry.h"
 #include "core/uid.h"
 #include "hub/dispatch.h"
 #include "hub/effects.h"
 #include "hub/exchange.h"
+#include "hub/outbox.h"
 #include "hub/work_impl.h"
 
 #define PROBLEM_TYPE "application/problem+json"
@@ -103,21 +105,43 @@ follow_job(struct hub *hub, const struct job *job,
 	buf_release(&attrs);
 }
 
+static void
+put_header(struct buf *attrs, const char *name, const char *value)
+{
+	work_put_attr(attrs, CALL_HEADER, name, msg_text(value));
+}
+
+/* What the answer of a broker's message says beside its body. */
+static void
+reply_headers(const struct msg_RESULT *result, struct buf *attrs)
+{
+	char status[16];
+
+	if (result->headers.len > 0)
+		buf_append(attrs, result->headers.p, result->headers.len);
+	snprintf(status, sizeof(status), "%u", result->status);
+	put_header(attrs, RETRY_STATUS, status);
+}
+
 /* To whoever waits in brood_request(), or as a message. */
 static bool
-follow_reply(struct hub *hub, const struct msg_SUBMIT *submit,
-    const struct msg_RESULT *result, struct msg_bytes type,
-    struct msg_bytes body)
+follow_reply(struct hub *hub, const struct job *job,
+    const struct msg_SUBMIT *submit, const struct msg_RESULT *result,
+    struct msg_bytes type, struct msg_bytes body)
 {
 	struct msg_bytes to = follow_property(submit, "reply_to");
+	struct buf attrs;
 	uint64_t uid;
 
 	if (to.len == 0)
 		return false;
-	if (direct_parse(to, &uid)) {
+	if (job->kind == JOB_MESSAGE && direct_parse(to, &uid)) {
 		work_answer_request(hub, uid, result);
 		return true;
 	}
+	buf_init(&attrs, SIZE_MAX - 1);
+	if (hub->outbox != NULL)
+		reply_headers(result, &attrs);
 	effects_publish(hub,
 	    &(struct msg_PUBLISH){
 		.uid = uid_make(),
@@ -126,9 +150,11 @@ follow_reply(struct hub *hub, const struct msg_SUBMIT *submit,
 		.body = body,
 		.ttl_ms = -1,
 		.correlation_id = follow_property(submit, "correlation_id"),
+		.attrs = { attrs.data, attrs.len },
 		.id = submit->id,
 		.traceparent = submit->traceparent,
 	    });
+	buf_release(&attrs);
 	return false;
 }
 
@@ -139,6 +165,12 @@ follow_fits(struct hub *hub, const struct msg_SUBMIT *submit,
 	return (submit->then.len == 0 &&
 		   follow_property(submit, "reply_to").len == 0) ||
 	    done->body.len + WORK_SLACK < hub->conf->hub.max_message;
+}
+
+static bool
+is_message(const struct job *job)
+{
+	return job->kind == JOB_MESSAGE || job->kind == JOB_DELIVERED;
 }
 
 bool
@@ -157,10 +189,10 @@ follow_success(struct hub *hub, struct job *job,
 	if (submit->then.len > 0)
 		follow_job(hub, job, submit, submit->then, done->type,
 		    done->body, NULL);
-	if (job->kind != JOB_MESSAGE)
+	if (!is_message(job))
 		return false;
 	/* a brood_request() may ask the next hub for it again */
-	return !follow_reply(hub, submit, &result, done->type, done->body);
+	return !follow_reply(hub, job, submit, &result, done->type, done->body);
 }
 
 static const char *
@@ -168,37 +200,54 @@ death_word(struct hub *hub, const struct job *job, const char *why)
 {
 	if (hub->work->dropping)
 		return "maxlen";
+	if (hub->work->refusing)
+		return "undecodable";
 	if (strncmp(why, "expired", 7) == 0)
 		return "expired";
 	return job->state == JOB_FAILED ? "rejected" : "dead";
 }
 
-static void
-put_header(struct buf *attrs, const char *name, const char *value)
+static bool
+begins(struct msg_bytes name, const char *with)
 {
-	work_put_attr(attrs, CALL_HEADER, name, msg_text(value));
+	size_t len = strlen(with);
+
+	return name.len >= len && memcmp(name.p, with, len) == 0;
 }
 
-/* The headers of the message, without those of an earlier death, and why it
- * died. */
+/* The headers of the message, without those of an earlier death; and for a
+ * broker, which gives it to us under another key, the first one. */
+static void
+follow_headers(const struct job *job, const struct msg_SUBMIT *submit,
+    struct buf *attrs)
+{
+	struct msg_bytes exchange = follow_property(submit, "exchange");
+	enum msg_id id;
+	union msg msg;
+	size_t at = 0;
+
+	while (
+	    msg_part(submit->attrs, &at, MSG_ID_BIT(ATTR), &id, &msg, NULL) > 0)
+		if (msg.ATTR.what == CALL_RAW ||
+		    (msg.ATTR.what == CALL_HEADER &&
+			!begins(msg.ATTR.name, "x-death-")))
+			msg_encode(attrs, MSG_ATTR, 0, &msg.ATTR);
+	if (job->kind != JOB_DELIVERED || exchange.len == 0)
+		return;
+	work_put_attr(attrs, CALL_HEADER, RETRY_EXCHANGE, exchange);
+	work_put_attr(attrs, CALL_HEADER, RETRY_KEY,
+	    follow_property(submit, "routing_key"));
+}
+
+/* And why it died. */
 static void
 letter_headers(struct hub *hub, const struct job *job,
     const struct msg_SUBMIT *submit, const char *queue, const char *why,
     struct buf *attrs)
 {
 	char text[CLOCK_TEXT_SIZE], host[256] = "";
-	enum msg_id id;
-	union msg msg;
-	size_t at = 0;
 
-	while (msg_part(submit->attrs, &at, MSG_ID_BIT(ATTR), &id, &msg, NULL) >
-	    0) {
-		if (msg.ATTR.what != CALL_HEADER ||
-		    (msg.ATTR.name.len >= 8 &&
-			memcmp(msg.ATTR.name.p, "x-death-", 8) == 0))
-			continue;
-		msg_encode(attrs, MSG_ATTR, 0, &msg.ATTR);
-	}
+	follow_headers(job, submit, attrs);
 	put_header(attrs, "x-death-reason", death_word(hub, job, why));
 	put_header(attrs, "x-death-detail", why);
 	put_header(attrs, "x-death-queue", queue);
@@ -208,6 +257,8 @@ letter_headers(struct hub *hub, const struct job *job,
 	    clock_format_wall(hub->wall_ms * NS_PER_MS, text));
 	if (gethostname(host, sizeof(host) - 1) == 0)
 		put_header(attrs, "x-death-host", host);
+	if (begins(msg_text(why), WORK_KILLED))
+		put_header(attrs, "x-death-signal", why + strlen(WORK_KILLED));
 }
 
 /* The message that a full queue let go would come back to it for ever. */
@@ -235,15 +286,21 @@ follow_letter(struct hub *hub, const struct job *job,
     const struct msg_SUBMIT *submit, const char *why)
 {
 	const struct conf_queue *queue = work_queue(hub, job->lane);
+	char name[RETRY_NAME_SIZE];
 	struct msg_bytes key;
 	struct buf attrs;
 	size_t taken;
 
-	if (queue == NULL || queue->dead_letter_exchange[0] == '\0')
+	if (queue == NULL ||
+	    (queue->dead_letter_exchange[0] == '\0' &&
+		job->kind != JOB_DELIVERED))
 		return false;
-	key = queue->dead_letter_key[0] != '\0' ?
-	    msg_text(queue->dead_letter_key) :
-	    follow_property(submit, "routing_key");
+	if (queue->dead_letter_exchange[0] == '\0')
+		key = msg_text(retry_dead_name(queue, name));
+	else if (queue->dead_letter_key[0] != '\0')
+		key = msg_text(queue->dead_letter_key);
+	else
+		key = follow_property(submit, "routing_key");
 	if (letter_circles(hub, queue, key))
 		return false;
 	buf_init(&attrs, SIZE_MAX - 1);
@@ -282,12 +339,42 @@ follow_failure(struct hub *hub, struct job *job,
 	if (submit->on_failure.len > 0 && job->state != JOB_CANCELLED)
 		follow_job(hub, job, submit, submit->on_failure,
 		    msg_text(PROBLEM_TYPE), msg_text(problem), why);
-	if (job->kind == JOB_MESSAGE) {
-		asked = follow_reply(hub, submit, &result,
+	if (is_message(job)) {
+		asked = follow_reply(hub, job, submit, &result,
 		    msg_text(PROBLEM_TYPE), msg_text(problem));
 		if (job->state != JOB_CANCELLED)
 			moved = follow_letter(hub, job, submit, why);
 	}
 	free(problem);
 	return moved && !asked;
+}
+
+void
+follow_retry(struct hub *hub, const struct job *job,
+    const struct msg_SUBMIT *submit, const struct conf_queue *queue,
+    int64_t step_ms)
+{
+	char name[RETRY_NAME_SIZE], attempt[16];
+	struct buf attrs;
+
+	buf_init(&attrs, SIZE_MAX - 1);
+	follow_headers(job, submit, &attrs);
+	snprintf(attempt, sizeof(attempt), "%u", job->attempts + 1U);
+	put_header(&attrs, RETRY_ATTEMPT, attempt);
+	outbox_publish(hub,
+	    &(struct msg_PUBLISH){
+		.uid = uid_make(),
+		.key = msg_text(retry_name(queue, step_ms, name)),
+		.type = submit->type,
+		.body = submit->body,
+		.priority = job->priority,
+		.ttl_ms = -1,
+		.message_id = follow_property(submit, "message_id"),
+		.correlation_id = follow_property(submit, "correlation_id"),
+		.reply_to = follow_property(submit, "reply_to"),
+		.attrs = { attrs.data, attrs.len },
+		.id = submit->id,
+		.traceparent = submit->traceparent,
+	    });
+	buf_release(&attrs);
 }

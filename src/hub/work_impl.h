@@ -6,7 +6,8 @@
  *   work_item.c  what is kept beside a job     work_ask.c    whoever asks
  *   work_add.c   new jobs, lanes, limits       work_report.c what people see
  *   work_end.c   an attempt has ended          work_follow.c what comes of it
- *   work_request.c  brood_request()
+ *   work_request.c  brood_request()          work_answer.c the same by a broker
+ *   delivery.c   a broker's messages        delivery_tell.c  and their commits
  *
  * A job (jobs.h) is small. Beside it, while there is a reason, stands an item:
  * its body, if it is at hand, and what concerns an attempt that runs, progress
@@ -20,12 +21,15 @@
 
 #include "base/buf.h"
 #include "base/loop.h"
+#include "base/siphash.h"
 #include "base/why.h"
 #include "hub/work.h"
 
 /* Conflicts that cost no attempt; runs that a worker died before it began. */
 #define WORK_CONFLICTS 100
 #define WORK_UNBEGUN 3
+/* Until a message of a broker whose effects find no room runs again. */
+#define WORK_LATER_MS 1000
 /* An attempt that runs for longer is stored as running. */
 #define WORK_MARK_NS (50 * NS_PER_MS)
 /* What nobody was told of is synced this much later. */
@@ -33,17 +37,22 @@
 /* For so long results of calls that a new hub does not know yet are kept. */
 #define WORK_PARK_NS (2 * NS_PER_S)
 #define WORK_PARK_MAX 1000
-/* By so much a job may grow on its way: headers of a death, what it follows. */
-#define WORK_SLACK 16384
-
 struct wait;
+
+/* One more who delivered the same message. */
+struct asker {
+	struct asker *next;
+	uint64_t session;
+	uint32_t request;
+};
 
 struct item {
 	struct job *job;
 	struct item *prev, *next;	/* of all */
 	char *body;			/* SUBMIT or CALL, encoded; or NULL */
 	size_t body_len;
-	/* those whose body may go, the last used at the end; or the calls */
+	/* those whose body may go, the last used at the end; or the calls; or
+	 * the messages of a broker */
 	struct item *cache_prev, *cache_next;
 	bool in_cache;
 	/* the attempt that runs */
@@ -57,10 +66,12 @@ struct item {
 	uint32_t permille;
 	char *note;
 	struct wait *waits;
-	/* a call's */
+	/* a call's, and (session, request: 0 when nobody asks) a message's */
 	bool abandoned;
 	uint64_t session;
 	uint32_t request;
+	struct asker *askers;
+	bool by_id;			/* a redelivery is known as one */
 	work_result_fn *fn;
 	void *fn_ctx;
 };
@@ -82,7 +93,29 @@ struct direct {
 	uint64_t session;
 	uint32_t request;
 	struct loop_timer timer;
+	int64_t deadline_ns;
+	/* over a broker: the PUBLISH, until it was sent; then to which child */
+	char *publish;
+	size_t publish_len;
+	uint64_t sent_to;
 	UT_hash_handle hh;
+};
+
+/* What is said of a broker's message once it is committed. */
+struct told {
+	uint64_t session;
+	uint32_t request;
+	enum msg_id id;			/* SETTLED, OK */
+	uint8_t how;
+};
+
+/* An answer of the broker's to one who does not ask yet. */
+struct answer {
+	struct answer *prev, *next;
+	uint64_t uid;
+	int64_t until_ns;
+	char *bytes;			/* ANSWER, encoded */
+	size_t len;
 };
 
 /* The result of a call that its client has not asked for again yet. */
@@ -102,13 +135,24 @@ struct work {
 	struct item *cache;
 	size_t cached;			/* bytes of it */
 	struct item *calls;
+	struct item *delivered;
+	size_t delivereds, delivered_bytes;
+	struct told *told;
+	size_t tolds, told_size;
+	int64_t told_ns;		/* the first of them */
+	struct loop_timer told_late;
+	struct siphash_key delivery_key;	/* 0, 0: not read yet */
 	struct item *unmarked;
 	struct direct *directs;
+	struct answer *answers;
+	size_t answers_n;
+	struct loop_timer answers_old;
 	struct parked *parked;
 	size_t parkeds;
 	int64_t park_until_ns;
 	size_t waits;
 	bool dropping;			/* drop_heads() is at it */
+	bool refusing;			/* what is no message to us */
 	struct loop_timer timer;	/* whatever is due next */
 	struct loop_timer purge;
 	bool purge_soon;
@@ -122,6 +166,14 @@ static inline bool
 work_is_durable(const struct hub *hub)
 {
 	return hub->conf->tasks.durability == CONF_DURABLE_FULL;
+}
+
+/* Is it in the store? A call is its client's to keep, a delivery the
+ * broker's. */
+static inline bool
+work_is_stored(const struct job *job)
+{
+	return job->kind != JOB_CALL && job->kind != JOB_DELIVERED;
 }
 
 /* --- work.c */
@@ -186,6 +238,8 @@ void work_done(struct hub *hub, struct job *job, const struct msg_DONE *done,
 /* What it relied on has changed: its handler is to run again, which is no new
  * attempt. False: too often. */
 bool work_rerun(struct hub *hub, struct job *job);
+/* The attempt does not count; another begins so much later. */
+void work_later(struct hub *hub, struct job *job, int64_t delay_ms);
 void work_answer(struct hub *hub, uint64_t session, uint32_t request,
     enum hub_code code, const char *why);
 
@@ -200,6 +254,10 @@ bool follow_success(struct hub *hub, struct job *job,
     const struct msg_SUBMIT *submit, const struct msg_DONE *done);
 bool follow_failure(struct hub *hub, struct job *job,
     const struct msg_SUBMIT *submit, unsigned status, const char *why);
+/* A broker's message to its delay queue, for its next attempt. */
+void follow_retry(struct hub *hub, const struct job *job,
+    const struct msg_SUBMIT *submit, const struct conf_queue *queue,
+    int64_t step_ms);
 
 /* --- work_call.c */
 
@@ -212,11 +270,33 @@ void call_unpark(struct hub *hub);
 void call_park(struct hub *hub, struct peer *peer, uint32_t request,
     const struct msg_DONE *done);
 void calls_on_peer_gone(struct hub *hub, struct peer *peer);
+/* A job that is not stored is here (again): is its DONE, or has a worker it? */
+void call_resume(struct hub *hub, struct job *job);
 
 /* --- work_request.c */
 
 void direct_free(struct direct *direct);
 void directs_free(struct hub *hub);
+/* work_answer.c: the same over a broker */
+void request_send(struct hub *hub, struct peer *peer, uint32_t request,
+    const struct msg_PUBLISH *publish, int64_t deadline_ns);
+struct direct *direct_find(struct hub *hub, uint64_t uid);
+struct direct *direct_add(struct hub *hub, uint64_t uid, struct peer *peer,
+    uint32_t request, int64_t deadline_ns);
+bool directs_are_full(struct hub *hub, struct why *why);
+void answers_start(struct hub *hub);
+void answers_free(struct hub *hub);
+
+/* --- delivery.c */
+
+/* Nobody guesses it; always the same for a uid, and another one for that of
+ * another machine. */
+uint64_t delivery_token(struct hub *hub, uint64_t uid);
+
+/* --- delivery_tell.c */
+
+void tolds_start(struct hub *hub);
+void tolds_free(struct hub *hub);
 
 /* --- work_ask.c */
 

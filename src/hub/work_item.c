@@ -3,8 +3,9 @@
  * work_item - what stands beside a job in memory: its body, and the attempt.
  *
  * Bodies of jobs that were submitted lately are kept up to tasks.cache, so that
- * the usual job is never read back from the store; a call's is kept until its
- * end, as it is nowhere else. An item goes as soon as nothing is in it.
+ * the usual job is never read back from the store; that of a call and of a
+ * broker's message is kept until its end, as it is nowhere else. An item goes
+ * as soon as nothing is in it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,10 @@ item_drop_body(struct hub *hub, struct item *item)
 		DL_DELETE2(work->cache, item, cache_prev, cache_next);
 		work->cached -= item->body_len + sizeof(*item);
 		item->in_cache = false;
+	} else if (item->body != NULL && item->job->kind == JOB_DELIVERED) {
+		DL_DELETE2(work->delivered, item, cache_prev, cache_next);
+		work->delivereds--;
+		work->delivered_bytes -= item->body_len;
 	} else if (item->body != NULL) {
 		DL_DELETE2(work->calls, item, cache_prev, cache_next);
 	}
@@ -60,6 +65,12 @@ item_set_body(struct hub *hub, struct item *item, struct msg_bytes body)
 		DL_APPEND2(work->calls, item, cache_prev, cache_next);
 		return;
 	}
+	if (item->job->kind == JOB_DELIVERED) {
+		DL_APPEND2(work->delivered, item, cache_prev, cache_next);
+		work->delivereds++;
+		work->delivered_bytes += body.len;
+		return;
+	}
 	item->in_cache = true;
 	work->cached += body.len + sizeof(*item);
 	DL_APPEND2(work->cache, item, cache_prev, cache_next);
@@ -73,8 +84,9 @@ work_decode(struct msg_bytes bytes, enum msg_id id, union msg *msg)
 
 	if (bytes.len > 0)
 		n = msg_decode(bytes.p, bytes.len, SIZE_MAX,
-		    id == MSG_CALL || id == MSG_DONE ? MSG_FROM_CLIENT :
-						       MSG_FROM_NONE,
+		    id == MSG_CALL || id == MSG_DONE || id == MSG_ANSWER ?
+			MSG_FROM_CLIENT :
+			MSG_FROM_NONE,
 		    &head, msg, NULL);
 	return n > 0 && head.id == id ? 0 : -1;
 }
@@ -100,7 +112,8 @@ item_submit(struct hub *hub, struct job *job, struct msg_SUBMIT *submit)
 
 	if (job->kind == JOB_CALL)
 		return false;
-	if ((item == NULL || item->body == NULL) && !item_fetch(hub, job))
+	if ((item == NULL || item->body == NULL) &&
+	    (!work_is_stored(job) || !item_fetch(hub, job)))
 		return false;
 	item = job->work;
 	if (work_decode((struct msg_bytes){ item->body, item->body_len },
@@ -131,7 +144,7 @@ item_begin(struct hub *hub, struct item *item)
 
 	item_end(hub, item);
 	item->began_ns = hub->now_ns;
-	item->marked = item->job->kind == JOB_CALL;
+	item->marked = !work_is_stored(item->job);
 	item->has_progress = false;
 	if (item->marked)
 		return;
@@ -176,6 +189,12 @@ item_free(struct hub *hub, struct item *item)
 	item_end(hub, item);
 	item_drop_body(hub, item);
 	waits_free(item);
+	while (item->askers != NULL) {
+		struct asker *asker = item->askers;
+
+		LL_DELETE(item->askers, asker);
+		free(asker);
+	}
 	DL_DELETE(hub->work->items, item);
 	item->job->work = NULL;
 	free(item->note);

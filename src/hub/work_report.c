@@ -17,6 +17,7 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "brood.h"
 #include "core/call.h"
 #include "core/uid.h"
@@ -73,6 +74,7 @@ report_door(enum job_kind kind)
 		[JOB_MESSAGE] = DOOR_MESSAGE,
 		[JOB_SCHEDULED] = DOOR_SCHEDULE,
 		[JOB_CALL] = DOOR_CONTROL,
+		[JOB_DELIVERED] = DOOR_MESSAGE,
 	};
 
 	return door_name(door[kind]);
@@ -91,7 +93,7 @@ report_submit(struct hub *hub, const struct stored_job *stored,
 		MSG_SUBMIT, &msg) < 0)
 		return;
 	put_text(report, "handler", msg.SUBMIT.handler);
-	if (job->kind == JOB_MESSAGE &&
+	if ((job->kind == JOB_MESSAGE || job->kind == JOB_DELIVERED) &&
 	    work_attr(msg.SUBMIT.attrs, CALL_PROPERTY, "queue", &queue))
 		put_text(report, "queue", queue);
 	if (job->kind == JOB_SCHEDULED)
@@ -165,7 +167,8 @@ report_of(struct hub *hub, const struct stored_job *stored, bool all)
 	}
 	if (job.cancelled && !job_is_finished(job.state))
 		json_object_set_new(report, "cancelled", json_true());
-	put_moment(report, "created", uid_wall_ms(job.uid));
+	put_moment(report, "created",
+	    job.kind == JOB_DELIVERED ? job.due_ms : uid_wall_ms(job.uid));
 	report_submit(hub, stored, &job, all, report);
 	if (live != NULL)
 		report_progress(hub, live, report);
@@ -178,13 +181,32 @@ report_of(struct hub *hub, const struct stored_job *stored, bool all)
 	return report;
 }
 
+/* A message of a broker is in memory alone. */
+static bool
+report_find(struct hub *hub, uint64_t uid, struct stored_job *stored)
+{
+	const struct job *job = jobs_find(hub->work->jobs, uid);
+	const struct item *item = job != NULL ? job->work : NULL;
+
+	if (job == NULL || job->kind != JOB_DELIVERED || item == NULL)
+		return store_find_job(hub->store, uid, stored);
+	*stored = (struct stored_job){
+		.job = *job,
+		.lane = mem_strdup(lane_name(job->lane)),
+		.submit = mem_alloc(item->body_len + 1),
+		.submit_len = item->body_len,
+	};
+	memcpy(stored->submit, item->body, item->body_len);
+	return true;
+}
+
 json_t *
 work_report(struct hub *hub, uint64_t uid, bool all)
 {
 	struct stored_job stored;
 	json_t *report;
 
-	if (!store_find_job(hub->store, uid, &stored))
+	if (!report_find(hub, uid, &stored))
 		return NULL;
 	report = report_of(hub, &stored, all);
 	stored_job_release(&stored);

@@ -5,7 +5,8 @@
  *
  * The message is stored as any other, and its job has the message's own uid. A
  * request that comes again, for the hub before us has died, is not published
- * again; if it was answered meanwhile, the answer is in the store.
+ * again; if it was answered meanwhile, the answer is in the store. Over a
+ * broker: work_answer.c.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "base/mem.h"
 #include "brood.h"
 #include "core/uid.h"
+#include "hub/broker.h"
 #include "hub/effects.h"
 #include "hub/peer.h"
 #include "hub/work_impl.h"
@@ -25,6 +27,7 @@ direct_free(struct direct *direct)
 
 	HASH_DEL(hub->work->directs, direct);
 	loop_timer_cancel(hub->loop, &direct->timer);
+	free(direct->publish);
 	free(direct);
 }
 
@@ -39,7 +42,7 @@ directs_free(struct hub *hub)
 	}
 }
 
-static struct direct *
+struct direct *
 direct_find(struct hub *hub, uint64_t uid)
 {
 	struct direct *direct;
@@ -86,14 +89,18 @@ static void
 direct_on_time(void *ctx)
 {
 	struct direct *direct = ctx;
+	struct why why = { "no answer in time" };
 
 	hub_tick(direct->hub);
+	/* it has not left us: why not */
+	if (direct->publish != NULL)
+		broker_publisher(direct->hub, &why);
 	work_answer(direct->hub, direct->session, direct->request, HUB_TIMEOUT,
-	    "no answer in time");
+	    why.text);
 	direct_free(direct);
 }
 
-static void
+struct direct *
 direct_add(struct hub *hub, uint64_t uid, struct peer *peer, uint32_t request,
     int64_t deadline_ns)
 {
@@ -108,7 +115,20 @@ direct_add(struct hub *hub, uint64_t uid, struct peer *peer, uint32_t request,
 	}
 	direct->session = peer->session;
 	direct->request = request;
+	direct->deadline_ns = deadline_ns;
 	loop_timer_set(hub->loop, &direct->timer, deadline_ns);
+	return direct;
+}
+
+bool
+directs_are_full(struct hub *hub, struct why *why)
+{
+	int most = hub->conf->tasks.max_waiting;
+
+	if (HASH_COUNT(hub->work->directs) < (unsigned)most)
+		return false;
+	why_set(why, "%d requests wait (tasks.max_waiting)", most);
+	return true;
 }
 
 /* The answer of a request that comes again. */
@@ -172,14 +192,16 @@ HUB_ON(REQUEST)
 		peer_fail(peer, request, HUB_BAD, "a request is one message");
 		return;
 	}
+	if (hub->broker != NULL) {
+		request_send(hub, peer, request, &part.PUBLISH,
+		    msg->deadline_ns);
+		return;
+	}
 	if (jobs_find(hub->work->jobs, part.PUBLISH.uid) == NULL) {
 		if (request_replay(hub, peer, request, part.PUBLISH.uid))
 			return;
-		if (HASH_COUNT(hub->work->directs) >=
-		    (unsigned)hub->conf->tasks.max_waiting) {
-			peer_fail(peer, request, HUB_FULL,
-			    "%d requests wait (tasks.max_waiting)",
-			    hub->conf->tasks.max_waiting);
+		if (directs_are_full(hub, &why)) {
+			peer_fail(peer, request, HUB_FULL, "%s", why.text);
 			return;
 		}
 		code = request_publish(hub, &part.PUBLISH, &why);

@@ -26,6 +26,19 @@ say_failed(struct control_client *client, const char *text)
 	control_answer(client, CMD_FAILED, text, NULL);
 }
 
+/* What can be said of a name that no pool has. */
+static size_t
+command_no_pool(const struct master *master, const char *name, char *text,
+    size_t size)
+{
+	bool amqp = strcmp(name, role_info[ROLE_AMQP].name) == 0 &&
+	    !conf_has_broker(master->current->conf);
+
+	return (size_t)snprintf(text, size,
+	    "there is no pool '%.40s'%s; the pools are:", name,
+	    amqp ? ", for amqp.broker is \"local\"" : "");
+}
+
 /* NULL after an answer was given. `sized`: only those whose size can be set. */
 static struct pool *
 command_pool(struct control_client *client, const char *name, bool sized)
@@ -35,6 +48,9 @@ command_pool(struct control_client *client, const char *name, bool sized)
 	char text[512];
 	size_t len;
 
+	/* what a reload has taken out of the config drains, and is no more */
+	if (pool && sized && !pool_in(pool, master->current->conf))
+		pool = NULL;
 	if (pool && (!sized || pool_is_sized(pool)))
 		return pool;
 	if (pool)
@@ -43,8 +59,7 @@ command_pool(struct control_client *client, const char *name, bool sized)
 		    "that can be scaled are:",
 		    pool->name);
 	else
-		len = (size_t)snprintf(text, sizeof text,
-		    "there is no pool '%.40s'; the pools are:", name);
+		len = command_no_pool(master, name, text, sizeof text);
 	for (size_t i = 0; i < master->pools; i++)
 		if ((!sized || pool_is_sized(master->pool[i])) &&
 		    len < sizeof text)
@@ -154,6 +169,18 @@ cmd_reload(struct control_client *client, const char *const *arg)
 	client->wait = wait_reloaded;
 }
 
+/* A reload may have taken the pool away meanwhile. */
+static bool
+scale_has_pool(const struct control_client *client)
+{
+	const struct master *master = client->master;
+
+	for (size_t i = 0; i < master->pools; i++)
+		if (master->pool[i] == client->pool)
+			return pool_in(client->pool, master->current->conf);
+	return false;
+}
+
 static void
 wait_scaled(struct control_client *client)
 {
@@ -161,6 +188,10 @@ wait_scaled(struct control_client *client)
 	struct pool_count count;
 	char text[640];
 
+	if (!scale_has_pool(client)) {
+		say_failed(client, "a reload has taken the pool away");
+		return;
+	}
 	pool_count(pool, &count);
 	int wanted = client->wanted >= 0 ? client->wanted : pool->policy.target;
 	if (pool->scaled != client->wanted) {
@@ -184,7 +215,10 @@ wait_scaled(struct control_client *client)
 	if (count.live_ready == wanted && all == wanted &&
 	    !client->master->reload) {
 		snprintf(text, sizeof text, "%s: %d ready%s", pool->name,
-		    wanted, client->wanted < 0 ? ", sized automatically" : "");
+		    wanted,
+		    client->wanted >= 0		  ? "" :
+			pool->policy.limits.fixed ? ", as its config says" :
+						    ", sized automatically");
 		control_answer(client, CMD_OK, text, NULL);
 		return;
 	}
@@ -195,6 +229,28 @@ wait_scaled(struct control_client *client)
 		    all > wanted ? ", some draining" : "");
 		control_event(client, text);
 	}
+}
+
+static void
+scale_beyond(struct control_client *client, const struct pool *pool, long n)
+{
+	int max = pool->policy.limits.max;
+	char text[200];
+
+	if (!pool_is(pool, ROLE_AMQP))
+		snprintf(text, sizeof text,
+		    "%ld is more than %s.workers.max (%d); raise it and reload",
+		    n, pool_is(pool, ROLE_TASK) ? "tasks" : pool->name, max);
+	else if (max == POOL_AMQP_MAX)
+		snprintf(text, sizeof text,
+		    "%ld is more than the %d amqp children that there may be",
+		    n, max);
+	else
+		snprintf(text, sizeof text,
+		    "%ld is more than the %d amqp children that find a place "
+		    "in service.max_children",
+		    n, max);
+	say_failed(client, text);
 }
 
 static void
@@ -218,12 +274,7 @@ cmd_scale(struct control_client *client, const char *const *arg)
 			return;
 		}
 		if (n > pool->policy.limits.max) {
-			snprintf(text, sizeof text,
-			    "%ld is more than"
-			    " %s.workers.max (%d); raise it and reload",
-			    n, pool_is(pool, ROLE_TASK) ? "tasks" : pool->name,
-			    pool->policy.limits.max);
-			say_failed(client, text);
+			scale_beyond(client, pool, n);
 			return;
 		}
 	}

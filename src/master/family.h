@@ -123,7 +123,7 @@ struct pool {
 enum master_phase { PHASE_STARTING, PHASE_RUNNING, PHASE_STOPPING };
 
 /* Who is being drained while stopping, see stop.c. */
-enum stop_stage { STOP_REST, STOP_WORK, STOP_HUB, STOP_NOW };
+enum stop_stage { STOP_REST, STOP_AMQP, STOP_WORK, STOP_HUB, STOP_NOW };
 
 struct master {
 	const struct role *const *roles;
@@ -213,7 +213,7 @@ int member_send(struct member *member, int id, int fd);
  * What happened, in one sentence for the log and for `status`: the way it
  * ended, what it was doing, and why, as far as the master or the child knows.
  */
-#define OBITUARY_SIZE 1792
+#define OBITUARY_SIZE 2304
 void obituary_write(const struct member *member,
     const struct slot_snapshot *shot, int status, char buf[OBITUARY_SIZE]);
 /* The frames of a crash, one line each. */
@@ -230,13 +230,15 @@ void pools_free(struct master *master);
 struct pool *pools_find(const struct master *master, const char *name);
 /* Where its entry stands in that config; -1: it has none there. */
 int pool_entry(const struct pool *pool, const struct conf *conf);
+/* So many amqp children at most: what amqp.children may be as well. */
+#define POOL_AMQP_MAX 64
 /* True when the config has a place for this pool. */
 bool pool_in(const struct pool *pool, const struct conf *conf);
 /* The bounds of its size in that config. */
 void pool_read_limits(const struct pool *pool, const struct conf *conf,
     struct policy_limits *limits);
 bool pool_is(const struct pool *pool, enum role_id role);
-/* Its size is policy's and the operator's business. */
+/* Its size is the operator's business, and policy's unless it is fixed. */
 bool pool_is_sized(const struct pool *pool);
 
 /* --- pool.c */

@@ -76,7 +76,9 @@ obituary_write(const struct member *member, const struct slot_snapshot *shot,
 
 	obituary_exit(status, exit_text, sizeof exit_text);
 	obituary_call(shot, call_text, sizeof call_text);
-	snprintf(buf, OBITUARY_SIZE, "%s%s%s%s%s%s", exit_text, call_text,
+	snprintf(buf, OBITUARY_SIZE, "%s%s%s%s%s%s%s%s%s", exit_text, call_text,
 	    member->reason[0] ? ": " : "", member->reason,
-	    shot->last_error[0] ? ": " : "", shot->last_error);
+	    shot->last_error[0] ? ": " : "", shot->last_error,
+	    shot->note[0] ? " (its last note: " : "", shot->note,
+	    shot->note[0] ? ")" : "");
 }

@@ -33,7 +33,8 @@ void
 policy_set_limits(struct policy *policy, const struct policy_limits *limits)
 {
 	policy->limits = *limits;
-	policy->target = clamp(policy->target, limits->start, limits->max);
+	policy->target = clamp(limits->fixed ? limits->start : policy->target,
+	    limits->start, limits->max);
 	policy->short_since_ns = 0;
 	policy->window_ns = 0;
 	policy->burst = 1;
@@ -42,7 +43,8 @@ policy_set_limits(struct policy *policy, const struct policy_limits *limits)
 bool
 policy_can_grow(const struct policy *policy, int scaled)
 {
-	return scaled < 0 && policy->target < policy->limits.max;
+	return scaled < 0 && !policy->limits.fixed &&
+	    policy->target < policy->limits.max;
 }
 
 static void
@@ -132,6 +134,9 @@ policy_decide(struct policy *policy, const struct policy_view *view,
 		policy->short_since_ns = 0;
 		policy->window_ns = 0;
 		policy->burst = 1;
+	} else if (policy->limits.fixed) {
+		policy->target = clamp(policy->limits.start, 0,
+		    policy->limits.max);
 	} else {
 		policy->target = clamp(policy->target, policy->limits.start,
 		    policy->limits.max);

@@ -13,6 +13,9 @@
  * is what was never needed. What of it exceeds max_spare is retired at the
  * window's end, down to `start` (Dovecot's low-water mark). A peak of load in
  * the window thus keeps its workers, and nothing flaps.
+ *
+ * A pool whose members serve nobody in turn (`fixed`: each amqp child consumes
+ * all the time) has no spare ones to go by: its size is said.
  */
 #ifndef MASTER_POLICY_H
 #define MASTER_POLICY_H
@@ -25,6 +28,7 @@
 struct policy_limits {
 	int start, min_spare, max_spare, max;
 	int64_t grow_delay_ns, shrink_delay_ns;
+	bool fixed;		/* `start` of them, or what the operator says */
 };
 
 struct policy {

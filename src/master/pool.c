@@ -173,7 +173,9 @@ pool_scale(struct pool *pool, int n)
 	pool->scaled = n;
 	if (n < 0)
 		pool_note(pool, LOG_LEVEL_NOTICE,
-		    "sized automatically again, by the operator");
+		    "sized %s again, by the operator",
+		    pool->policy.limits.fixed ? "as its config says" :
+						"automatically");
 	else
 		pool_note(pool, LOG_LEVEL_NOTICE,
 		    "scaled to %d by the operator", n);

@@ -2,11 +2,11 @@
 /*
  * pools - which pools there are.
  *
- * One for each role; of a role with one child for each entry of a list
- * (ROLE_EACH) one for each entry, which keeps its pool, with all that is known
- * of it, as long as its name stands in the config. A reload adds the pools of
- * the new config before its commit; those that no config has any more go when
- * their last member has gone.
+ * One for each role, but for amqp where the hub routes messages itself; of a
+ * role with one child for each entry of a list (ROLE_EACH) one for each entry,
+ * which keeps its pool, with all that is known of it, as long as its name is
+ * in the config. A reload adds the pools of the new config before its commit;
+ * those that no config has any more go when their last member has gone.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,8 +41,25 @@ pool_entry(const struct pool *pool, const struct conf *conf)
 bool
 pool_in(const struct pool *pool, const struct conf *conf)
 {
+	if (pool_is(pool, ROLE_AMQP))
+		return conf_has_broker(conf);
 	return role_info[pool->role_id].kind != ROLE_EACH ||
 	    pool_entry(pool, conf) >= 0;
+}
+
+/* As many as are configured; the operator may have more, as far as two
+ * generations of everybody still find their slots. */
+static struct policy_limits
+amqp_limits(const struct conf *conf)
+{
+	int room = (conf->service.max_children - conf_children_max(conf)) / 2;
+	int max = conf->amqp.children + (room > 0 ? room : 0);
+
+	if (max > POOL_AMQP_MAX)
+		max = POOL_AMQP_MAX;
+	return (struct policy_limits){ .start = conf->amqp.children,
+		.max = max,
+		.fixed = true };
 }
 
 void
@@ -55,11 +72,13 @@ pool_read_limits(const struct pool *pool, const struct conf *conf,
 	if (pool_is(pool, ROLE_REST))
 		*limits = (struct policy_limits){ rest->start, rest->min_spare,
 			rest->max_spare, rest->max, rest->grow_delay,
-			rest->shrink_delay };
+			rest->shrink_delay, false };
 	else if (pool_is(pool, ROLE_TASK))
 		*limits = (struct policy_limits){ task->start, task->min_spare,
 			task->max_spare, task->max, task->grow_delay,
-			task->shrink_delay };
+			task->shrink_delay, false };
+	else if (pool_is(pool, ROLE_AMQP))
+		*limits = amqp_limits(conf);
 	else
 		*limits = (struct policy_limits){ .start = 1, .max = 1 };
 }
@@ -98,13 +117,16 @@ pools_add_one(struct master *master, const struct conf *conf, enum role_id role,
 void
 pools_add(struct master *master, const struct conf *conf)
 {
-	for (int role = 0; role < ROLE_COUNT; role++)
+	for (int role = 0; role < ROLE_COUNT; role++) {
+		if (role == ROLE_AMQP && !conf_has_broker(conf))
+			continue;
 		if (role_info[role].kind != ROLE_EACH)
 			pools_add_one(master, conf, (enum role_id)role, -1);
 		else
 			for (int i = 0; i < (int)conf->background.n; i++)
 				pools_add_one(master, conf, (enum role_id)role,
 				    i);
+	}
 }
 
 static void

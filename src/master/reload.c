@@ -294,7 +294,7 @@ reload_wanted(const struct pool *pool, const struct conf *conf)
 	if (pool_is(pool, ROLE_HUB) || !pool_in(pool, conf))
 		return 0;
 	pool_read_limits(pool, conf, &limits);
-	if (pool->scaled < 0 && wanted < limits.start)
+	if (pool->scaled < 0 && (limits.fixed || wanted < limits.start))
 		wanted = limits.start;
 	return wanted > limits.max ? limits.max : wanted;
 }

@@ -31,6 +31,12 @@ status_text_or_null(const char *text)
 	return text[0] ? control_text(text) : json_null();
 }
 
+static json_t *
+status_int_unless(bool none, int value)
+{
+	return none ? json_null() : json_integer(value);
+}
+
 /* Resident bytes, from /proc/PID/statm; 0 when it is gone. */
 static json_int_t
 status_rss(pid_t pid)
@@ -78,7 +84,7 @@ status_child(const struct member *member, int64_t now_ns)
 	slot_snapshot(slot, &shot);
 	bool busy = member->state == MEMBER_READY && shot.in_call;
 	return json_pack("{s:i, s:s, s:i, s:s, s:i, s:o, s:I, s:I, s:i, s:o,"
-			 " s:I, s:o, s:i, s:o}",
+			 " s:I, s:o, s:i, s:o, s:o, s:b}",
 	    "slot", (int)member->slot, "role", member->pool->name, "pid",
 	    (int)member->pid, "state",
 	    busy ? "busy" : member_state_name(member->state), "generation",
@@ -89,7 +95,8 @@ status_child(const struct member *member, int64_t now_ns)
 	    status_seconds(now_ns - shot.heartbeat_ns), "rss_bytes",
 	    status_rss(member->pid), "call", status_call(&shot, now_ns),
 	    "restarts", (int)member->restarts, "why",
-	    status_text_or_null(member->why));
+	    status_text_or_null(member->why), "note",
+	    status_text_or_null(shot.note), "trouble", (int)shot.note_trouble);
 }
 
 static json_t *
@@ -116,14 +123,16 @@ status_pool(const struct pool *pool, int64_t now_ns)
 	json_t *retry = loop_timer_is_set(&pool->respawn) ?
 	    status_seconds(pool->retry_at_ns - now_ns) :
 	    json_null();
-	return json_pack("{s:s, s:o, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i,"
+	return json_pack("{s:s, s:o, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:o,"
 			 " s:i, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}",
 	    "role", pool->name, "target", target, "wanted", pool_wanted(pool),
 	    "ready", count.ready, "busy", count.busy, "spare", count.spare,
 	    "starting", count.starting, "draining",
-	    count.draining + count.stopping, "min_spare", limits->min_spare,
-	    "max_spare", limits->max_spare, "max", limits->max, "calls",
-	    (json_int_t)calls, "errors", (json_int_t)errors, "p50_us",
+	    count.draining + count.stopping, "min_spare",
+	    status_int_unless(limits->fixed, limits->min_spare), "max_spare",
+	    status_int_unless(limits->fixed, limits->max_spare), "max",
+	    limits->max, "calls", (json_int_t)calls, "errors",
+	    (json_int_t)errors, "p50_us",
 	    (json_int_t)(histogram_quantile(&latency, 0.5) / NS_PER_US),
 	    "p99_us",
 	    (json_int_t)(histogram_quantile(&latency, 0.99) / NS_PER_US),
@@ -221,6 +230,11 @@ status_explain(struct pool *pool)
 		    "%d ready of %d, scaled by the"
 		    " operator",
 		    count.live_ready, pool->scaled);
+	else if (limits->fixed)
+		snprintf(now, sizeof now,
+		    "%d ready of %d, as %s.children says; it does not change "
+		    "with the load",
+		    count.live_ready, limits->start, pool->name);
 	else
 		snprintf(now, sizeof now,
 		    "%d ready of %d (start %d, max %d),"

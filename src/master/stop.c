@@ -2,13 +2,14 @@
 /*
  * stop - the end of the family, in an order.
  *
- *   rest ──► task, background ──► hub        each once those before are gone
- *
- * A REST worker that drains still waits for the hub and for task workers, and
- * what ends in a task worker is told to the hub; so each drains while those it
- * needs are there. service.stop_timeout is for all stages together: who comes
- * late finds little of it left, and takes the ladder. "Now" is everybody at
- * once.
+ *   rest ──► amqp ──► task, background ──► hub     each once those before are
+ *                                                  gone
+ * A REST worker that drains still waits for the hub and for task workers; an
+ * amqp child for those that work on what the broker has delivered to it, to
+ * acknowledge it; and what ends in a task worker is told to the hub. So each
+ * drains while those it needs are there. service.stop_timeout is for all stages
+ * together: who comes late finds little of it left, and takes the ladder. "Now"
+ * is everybody at once.
  */
 #include "base/clock.h"
 #include "base/fd.h"
@@ -21,6 +22,8 @@ stop_stage_of(enum role_id role)
 	switch (role) {
 	case ROLE_REST:
 		return STOP_REST;
+	case ROLE_AMQP:
+		return STOP_AMQP;
 	case ROLE_HUB:
 		return STOP_HUB;
 	default:

@@ -48,6 +48,7 @@ inline_lookup(void *ctx, enum call_lookup what, const char *name)
 			value = cookie_find(cookies, name, &len);
 		return value != NULL ? exchange_keep(ex, value, len) : NULL;
 	case CALL_PROPERTY:
+	case CALL_RAW:
 		break;
 	}
 	return NULL;

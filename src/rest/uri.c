@@ -13,6 +13,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/utf8.h"
+
 static int
 hex_digit(char c)
 {
@@ -31,40 +33,16 @@ is_control(unsigned char c)
 	return c < 0x20 || c == 0x7f;
 }
 
-/* The length of the UTF-8 sequence at p, 0 when it is none (RFC 3629). */
-static size_t
-utf8_sequence(const unsigned char *p, size_t len)
-{
-	size_t n, i;
-
-	if (p[0] < 0x80)
-		return 1;
-	if (p[0] < 0xc2 || p[0] > 0xf4)
-		return 0;
-	n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-	if (n > len)
-		return 0;
-	for (i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	/* overlong forms, surrogates, and beyond U+10FFFF */
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 /* UTF-8 without control bytes. */
 static bool
 is_text(const char *text, size_t len)
 {
-	const unsigned char *p = (const unsigned char *)text;
 	size_t i, n;
 
 	for (i = 0; i < len; i += n) {
-		if (is_control(p[i]))
+		if (is_control((unsigned char)text[i]))
 			return false;
-		n = utf8_sequence(p + i, len - i);
+		n = utf8_sequence(text + i, len - i);
 		if (n == 0)
 			return false;
 	}

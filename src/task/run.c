@@ -64,6 +64,7 @@ run_new(const struct msg_RUN *msg, struct why *why)
 	struct run *run = mem_alloc(sizeof(*run));
 
 	run->uid = msg->uid;
+	run->after = msg->after;
 	run->attempt = msg->attempt;
 	run->max_attempts = msg->max_attempts;
 	run->door = msg->door;

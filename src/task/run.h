@@ -19,7 +19,8 @@ struct why;
 
 struct run {
 	struct run *prev, *next;		/* the owner's list */
-	uint64_t uid;
+	uint64_t uid, after;
+	unsigned losses;		/* of the line, when it came */
 	uint32_t attempt, max_attempts;
 	enum call_door door;
 	const char *handler, *method, *path, *peer, *id, *traceparent, *type;

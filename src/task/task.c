@@ -13,6 +13,9 @@
  * reads from the line that the RUN came on. What arrives while we drain is left
  * alone: a worker that ends with status 0 has not begun what it was given last,
  * and the hub gives it to another one.
+ *
+ * RUNs that came in advance (RUN.after) are dropped when the hub says so
+ * (board_recall()), or is not the one any more that sent them.
  */
 #include <stdlib.h>
 #include <utlist.h>
@@ -29,6 +32,7 @@
 struct task {
 	struct child *child;
 	struct run *runs; /* to be run, in their order */
+	uint64_t dropped; /* what comes after that is dropped, too */
 	struct loop_timer begin;
 	size_t unanswered; /* DONEs */
 	char path[CONF_PATH_SIZE];
@@ -156,17 +160,48 @@ task_tell(struct task *task, const struct run *run,
 }
 
 static void
+task_drop(struct task *task)
+{
+	struct run *run;
+
+	while ((run = task->runs) != NULL) {
+		DL_DELETE(task->runs, run);
+		task->dropped = run->uid;
+		run_free(run);
+	}
+}
+
+/* Of a hub that is gone. */
+static bool
+task_is_stale(const struct task *task, const struct run *run)
+{
+	return run->after != 0 && run->losses != hub_losses(task->child->hub);
+}
+
+static void
 task_begin(void *ctx)
 {
 	struct task *task = ctx;
 	struct run *run = task->runs;
+	struct child *child = task->child;
 	struct call_result result;
 
+	if (run == NULL)
+		return;
 	DL_DELETE(task->runs, run);
-	run_call(task->child, run, &result);
+	if (task_is_stale(task, run)) {
+		run_free(run);
+		goto next;
+	}
+	run_call(child, run, &result);
+	if (board_drops(child->board, child->spec.slot, run->uid)) {
+		task->dropped = run->uid;
+		task_drop(task);
+	}
 	task_tell(task, run, &result);
 	call_result_release(&result);
 	run_free(run);
+next:
 	if (task->runs != NULL)
 		loop_timer_set(&task->child->loop, &task->begin, 0);
 	task_settle(task);
@@ -182,10 +217,18 @@ task_on_note(void *ctx, enum msg_id id, const union msg *msg)
 	/* events are for handlers, and none is running */
 	if (id != MSG_RUN || task->child->draining)
 		return;
+	if (task->dropped != 0 && msg->RUN.after == task->dropped) {
+		task->dropped = msg->RUN.uid;
+		return;
+	}
+	task->dropped = 0;
 	run = run_new(&msg->RUN, &why);
-	if (run == NULL)
+	if (run == NULL) {
 		child_fail(task->child, EXIT_FAILURE,
 		    "what the hub wants run makes no sense: %s", why.text);
+		return;
+	}
+	run->losses = hub_losses(task->child->hub);
 	DL_APPEND(task->runs, run);
 	loop_timer_set(&task->child->loop, &task->begin, 0);
 }

@@ -85,9 +85,8 @@ cruncher_addresses(struct brood_call *call)
 
 /* 0 to 255, 0 where none is wished for; -1: that is none. */
 static int
-priority_of(struct brood_call *call)
+priority_of_text(const char *text)
 {
-	const char *text = brood_call_query(call, "priority");
 	char *end;
 	long n;
 
@@ -97,6 +96,14 @@ priority_of(struct brood_call *call)
 	return end != text && *end == '\0' && n >= 0 && n <= 255 ? (int)n : -1;
 }
 
+int
+cruncher_priority(struct brood_call *call)
+{
+	int n = priority_of_text(brood_call_property(call, "priority"));
+
+	return n != -1 ? n : 0;
+}
+
 /* POST /upload?priority=N */
 enum brood_outcome
 cruncher_upload(struct brood_call *call)
@@ -104,7 +111,8 @@ cruncher_upload(struct brood_call *call)
 	struct brood_message message = {
 		.type = "text/plain",
 		.mandatory = true,
-		.priority = priority_of(call),
+		.priority = priority_of_text(
+		    brood_call_query(call, "priority")),
 	};
 	struct brood_set with_success = { .on_success = true };
 	enum brood_outcome outcome;
@@ -132,6 +140,7 @@ publish_list(struct brood_call *call, const json_t *found, size_t from)
 	struct brood_message message = {
 		.type = "application/json",
 		.mandatory = true,
+		.priority = cruncher_priority(call),
 	};
 	json_t *list = json_array();
 	size_t i, end = from + ADDRESSES_A_LIST;

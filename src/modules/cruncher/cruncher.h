@@ -52,6 +52,10 @@ brood_handler_fn cruncher_subscribe, cruncher_unsubscribe, cruncher_mail;
  * file's name and a mail's header? */
 bool cruncher_is_local_part(const char *text);
 
+/* Of the message that the call is; 0 without one. What follows from an urgent
+ * document is as urgent. */
+int cruncher_priority(struct brood_call *call);
+
 /* "Not now", with the reason of the function of brood.h that just failed. */
 enum brood_outcome cruncher_failed(struct brood_call *call);
 

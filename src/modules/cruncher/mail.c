@@ -5,7 +5,8 @@
  * A subscription is a binding of the mailer's queue, made and undone at run
  * time. A mail is a file of mail_folder whose name comes from the message's id,
  * or is handed to a mail server. The former is done exactly once however often
- * the message is tried: the file appears whole, by its name, or not at all. A
+ * the message is tried: the file appears whole, by its name, or not at all.
+ * (A message of others may lack an id: then it is once for each delivery.) A
  * server may have taken a mail whose sender was killed at that moment; it sees
  * the same Message-ID again.
  */
@@ -182,9 +183,10 @@ cruncher_mail(struct brood_call *call)
 
 	if (user == NULL || !cruncher_is_local_part(user))
 		return brood_reject(call, 422, "the key is no user");
-	if (given == NULL || given[0] == '\0')
-		return brood_reject(call, 422, "the message has no id");
-	clean_id(given, id);
+	/* On a broker others may have sent it, and not all give an id. */
+	clean_id(given != NULL && given[0] != '\0' ? given :
+						     brood_call_id(call),
+	    id);
 	mail = compose(user, id, brood_call_body(call, NULL), &len);
 	if (mail == NULL)
 		return brood_retry(call, 0, "no memory");

@@ -60,7 +60,10 @@ static int
 warn(struct brood_call *call, const char *address, json_t *warned)
 {
 	struct brood_set once = { .on_success = true, .if_absent = true };
-	struct brood_message message = { .type = "text/plain" };
+	struct brood_message message = {
+		.type = "text/plain",
+		.priority = cruncher_priority(call),
+	};
 	const char *at = strchr(address, '@');
 	char key[KEY_SIZE], local[ADDRESS_MAX + 1];
 	int rc;
