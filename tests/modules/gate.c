@@ -5,6 +5,8 @@
  *
  *   pass   waits for a byte from the FIFO that the setting `fifo` names
  *   who    replies with the pid of the process and the setting `tag`
+ *   some   as pass if its body is the JSON `true`, else it ends at once; adds 1
+ *          to some:true (and sets some:pid) or some:false when it begins
  *
  * What start() does depends on whether the files named by these settings are
  * there: crash_if (abort), fail_if (says no), hang_if (never returns).
@@ -71,9 +73,24 @@ pass(struct brood_call *call)
 	return who(call);
 }
 
+static enum brood_outcome
+some(struct brood_call *call)
+{
+	bool waits = json_is_true(brood_call_json(call));
+
+	json_t *pid = json_integer(getpid());
+
+	if (waits)
+		brood_set(call, "some:pid", pid, NULL);
+	json_decref(pid);
+	brood_incr(call, waits ? "some:true" : "some:false", 1, NULL, NULL);
+	return waits ? pass(call) : BROOD_DONE;
+}
+
 static const struct brood_handler handlers[] = {
 	{ "pass", pass, "waits until it is let through" },
 	{ "who", who, "tells the process" },
+	{ "some", some, "waits when it is told to" },
 	{ 0 },
 };
 

@@ -11,6 +11,7 @@
  *   plain   (REST) plain:N at once, not with its success
  *   add     (REST) add:N, and sum + 1 if nobody else has changed it meanwhile
  *   breed   (job) submits itself, twice
+ *   count   (message) counted + 1
  *   audit   (REST) all keys that begin with ?prefix=, and their numbers
  *
  * Those that run in a task worker hold a lock meanwhile, and some take a while.
@@ -180,6 +181,15 @@ breed(struct brood_call *call)
 	return BROOD_DONE;
 }
 
+static enum brood_outcome
+count(struct brood_call *call)
+{
+	struct brood_set how = { .on_success = true };
+
+	brood_incr(call, "counted", 1, &how, NULL);
+	return BROOD_DONE;
+}
+
 static bool
 audit_key(void *ctx, const char *key, const struct brood_value *value)
 {
@@ -213,6 +223,7 @@ static const struct brood_handler handlers[] = {
 	{ "plain", plain, "adds 1 at once" },
 	{ "add", add, "adds 1 to what it has read" },
 	{ "breed", breed, "submits itself" },
+	{ "count", count, "adds 1" },
 	{ "audit", audit, "lists keys" },
 	{ 0 },
 };

@@ -33,7 +33,8 @@ seen(struct brood_call *call)
 		"content_type", "priority" };
 	static const char *const headers[] = { "x-one", "x-death-reason",
 		"x-death-detail", "x-death-queue", "x-death-attempts",
-		"x-death-time", "x-death-host" };
+		"x-death-time", "x-death-host", "x-death-signal", "x-number",
+		"x-table" };
 	json_t *to = json_object();
 	const char *value;
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/broker.h"
 #include "lib/ctl.h"
 #include "lib/daemon.h"
 #include "lib/demo.h"
@@ -21,25 +22,28 @@
 
 static unsigned seed = 11;
 
-static const char *const edits[] = { "slow_seconds = 5.0",
-	"slow_seconds = 0.01",
-	"user = ", "respawn_min_delay = 0.01; respawn_max_delay = 0.1; user = ",
-	"max_attempts = 10;", "max_attempts = 100; backoff_min = 0.01;",
-	"max_priority = 9; }",
-	"max_priority = 9; max_attempts = 100; backoff_min = 0.01; }",
-	"handler = \"cruncher.collect\";",
-	"handler = \"cruncher.collect\"; max_attempts = 100;"
-	" backoff_min = 0.01;",
+#define EDITS                                                                \
+	"slow_seconds = 5.0", "slow_seconds = 0.01", "user = ",              \
+	    "respawn_min_delay = 0.01; respawn_max_delay = 0.1; user = ",    \
+	    "max_attempts = 10;", "max_attempts = 100; backoff_min = 0.01;", \
+	    "plain = true; }",                                               \
+	    "plain = true; max_attempts = 100; backoff_min = 0.01; }"
+
+static const char *const edits[] = { EDITS, NULL };
+static const char *const edits_broker[] = { EDITS, "broker = \"local\";",
+	"broker = \"$BROKER\"; reconnect_min = 0.02; reconnect_max = 0.2;",
 	NULL };
 
 static void
-start(struct daemon *d)
+start(struct daemon *d, bool broker)
 {
 	const char *other = getenv("KILL_SEED");
 
 	if (other != NULL)
 		seed = (unsigned)atoi(other);
-	demo_start(d, edits);
+	if (broker)
+		broker_open();
+	demo_start(d, broker ? edits_broker : edits);
 }
 
 /* `rest`: also of those that take a client's answer along when they die. */
@@ -93,11 +97,12 @@ require_each_once(const struct daemon *d, int documents)
 	ck_assert_uint_eq(demo_mails(d, NULL), (size_t)documents);
 }
 
-START_TEST(some_are_killed)
+static void
+kill_some(bool broker)
 {
 	struct daemon d;
 
-	start(&d);
+	start(&d, broker);
 	for (int i = 0; i < DOCUMENTS; i++) {
 		upload(&d, i);
 		if (rand_r(&seed) % 4 == 0)
@@ -108,17 +113,29 @@ START_TEST(some_are_killed)
 	ck_assert_int_gt(ctl_pool(&d, "task", "restarts"), 0);
 	daemon_stop(&d);
 }
+
+START_TEST(some_are_killed)
+{
+	kill_some(false);
+}
+END_TEST
+
+START_TEST(some_are_killed_with_a_broker)
+{
+	kill_some(true);
+}
 END_TEST
 
 /* Who gets no answer does not know whether the document was taken: it was, with
  * all that follows, or it was not. */
-START_TEST(anybody_is_killed)
+static void
+kill_anybody(bool broker)
 {
 	struct daemon d;
 	json_t *status;
 	int known = 0, taken;
 
-	start(&d);
+	start(&d, broker);
 	for (int i = 0; i < DOCUMENTS; i++) {
 		char *path = text_format("/subscriptions/u%d", i);
 
@@ -149,16 +166,28 @@ START_TEST(anybody_is_killed)
 	require_each_once(&d, taken);
 	daemon_stop(&d);
 }
+
+START_TEST(anybody_is_killed)
+{
+	kill_anybody(false);
+}
+END_TEST
+
+START_TEST(anybody_is_killed_with_a_broker)
+{
+	kill_anybody(true);
+}
 END_TEST
 
 /* The master, and all its children with it, in the middle of the work. */
-START_TEST(all_are_killed)
+static void
+kill_all(bool broker)
 {
 	struct daemon d;
 	char *why;
 	int status;
 
-	start(&d);
+	start(&d, broker);
 	for (int i = 0; i < DOCUMENTS / 2; i++) {
 		upload(&d, i);
 		if (i % 12 != 7)
@@ -172,16 +201,32 @@ START_TEST(all_are_killed)
 	require_each_once(&d, DOCUMENTS / 2);
 	daemon_stop(&d);
 }
+
+START_TEST(all_are_killed)
+{
+	kill_all(false);
+}
+END_TEST
+
+START_TEST(all_are_killed_with_a_broker)
+{
+	kill_all(true);
+}
 END_TEST
 
 int
-main(void)
+main(int argc, char *argv[])
 {
 	const struct suite_case cases[] = {
 		CASE(some_are_killed),
 		CASE(anybody_is_killed),
 		CASE(all_are_killed),
+		CASE(some_are_killed_with_a_broker),
+		CASE(anybody_is_killed_with_a_broker),
+		CASE(all_are_killed_with_a_broker),
 	};
 
+	(void)argc;
+	broker_main(argv, 3);
 	return SUITE_RUN("demo_kill", cases);
 }

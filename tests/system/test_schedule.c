@@ -326,7 +326,7 @@ START_TEST(each_moment_once)
 	start(&d, TICK("all", "every = 0.02; catch_up = \"all\";"));
 	for (int i = 0; i < 8; i++) {
 		require_more(&d, "all", before + 5);
-		ck_assert_int_eq(kill(ctl_pid_of(&d, "hub"), SIGKILL), 0);
+		ctl_kill(&d, "hub");
 		before = desk_number(&d, "all");
 	}
 	require_more(&d, "all", before + 10);

@@ -17,6 +17,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "hub/store.h"
 #include "lib/ctl.h"
 #include "lib/daemon.h"
 #include "lib/desk.h"
@@ -186,7 +187,7 @@ START_TEST(a_newer_one_is_refused)
 	    (const char *const[]){ "hub.db has schema 99", "newer", "hub.store",
 		NULL });
 	/* and is as good as before for whoever knows it */
-	put_bytes(&d, 60, "\0\0\0\1", 4);
+	put_bytes(&d, 60, (const char[]){ 0, 0, 0, STORE_SCHEMA }, 4);
 	start(&d);
 	daemon_stop(&d);
 }

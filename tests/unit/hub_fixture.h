@@ -44,6 +44,9 @@ static struct conf *hub_conf;
 static struct board hub_board;
 static int hub_listen_fd;
 static pid_t hub_pid;
+/* Connections of the control socket that the next hub is handed; -1: none. */
+#define HUB_DESKS 4
+static int hub_desk_fd[HUB_DESKS] = { -1, -1, -1, -1 };
 
 struct client {
 	struct wire wire;
@@ -83,6 +86,9 @@ hub_run(int ready_fd)
 		fprintf(stderr, "%s\n", why.text);
 		_exit(78);
 	}
+	for (int i = 0; i < HUB_DESKS; i++)
+		if (hub_desk_fd[i] != -1)
+			hub_role.control(child, hub_desk_fd[i]);
 	if (write(ready_fd, "", 1) != 1)
 		_exit(2);
 	close(ready_fd);

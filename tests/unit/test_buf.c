@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "fast_check.h"
 
 static char noise[20000];
 

@@ -137,9 +137,9 @@ static const struct wrong wrong_key[] = {
 	    "\"m.h.x\"; } ); };",
 	    "1: 'rest.routes[0].handler' is \"m.h.x\", but must be "
 	    "MODULE.HANDLER, \"hello.greet\" say" },
-	{ "rest = { listen = \"127.0.0.1:80\"; };",
-	    "1: 'rest.listen' is the text \"127.0.0.1:80\", but must be a list "
-	    "of texts, [ \"…\", \"…\" ]" },
+	{ "rest = { listen = 80; };",
+	    "1: 'rest.listen' is the number 80, but must be a list of texts, "
+	    "[ \"…\", \"…\" ]" },
 	{ "rest = { listen = [ 80 ]; };",
 	    "1: 'rest.listen' is the number 80, but must be a list of nothing "
 	    "but texts in quotes" },

@@ -17,7 +17,9 @@ START_TEST(defaults_are_right)
 	ck_assert_int_eq(conf->task_workers.start, 2);
 	ck_assert_int_eq(conf->tasks.durability, CONF_DURABLE_FULL);
 	ck_assert_int_eq(conf->hub.durability, CONF_DURABLE_PROCESS);
-	ck_assert_str_eq(conf->amqp.broker, "local");
+	ck_assert_uint_eq(conf->amqp.broker.n, 1);
+	ck_assert_str_eq(conf->amqp.broker.v[0], "local");
+	ck_assert(!conf_has_broker(conf));
 	ck_assert_str_eq(conf_hub_socket(conf, path), "/run/brood/hub.sock");
 	ck_assert_str_eq(conf_hub_store(conf, path), "/var/lib/brood/hub.db");
 	load_text("hub = { socket = \"/a/b\"; store = \"c/d.db\"; };");
@@ -99,9 +101,6 @@ static const struct {
 	{ "hub = { max_clients = 1000; };",
 	    "1: 'hub.max_clients' is 1000, but must be at least "
 	    "'service.max_children', which is 1024: each child is one" },
-	{ "amqp = { broker = \"amqp://u:p@h/v\"; };",
-	    "1: 'amqp.broker' is a broker's address, but this version only "
-	    "knows \"local\": the hub routes messages itself" },
 	{ "modules = ( { name = \"cruncher\"; path = \"m.so\"; } );\n"
 	  "tasks = { background = ( { name = \"a\"; handler = \"crunher.h\"; "
 	  "} ); };",

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "base/why.h"
+#include "fast_check.h"
 #include "hub/cron.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

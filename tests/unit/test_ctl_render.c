@@ -184,6 +184,35 @@ START_TEST(long_texts_are_cut)
 }
 END_TEST
 
+/* Only where a child has one; what is wrong stands at the end again. */
+START_TEST(notes_of_children)
+{
+	json_t *data = parsed(
+	    "{\"children\":[{\"slot\":3,\"role\":\"amqp\",\"pid\":5,"
+	    "\"state\":\"ready\",\"note\":\"connected to x\","
+	    "\"trouble\":false},"
+	    "{\"slot\":4,\"role\":\"amqp\",\"pid\":6,\"state\":\"ready\","
+	    "\"note\":\"no broker: wrong password\",\"trouble\":true,"
+	    "\"why\":\"killed by SIGKILL\"}]}");
+	char *text = rendered(render_status, data);
+	const char *at = strstr(text, "\nSLOT");
+
+	ck_assert_ptr_nonnull(at);
+	ck_assert_str_eq(at,
+	    "\nSLOT  POOL  PID  STATE  GEN  CALLS  ERRORS  CONNS  RESTARTS  "
+	    "NOTE\n"
+	    "   3  amqp    5  ready    -      -       -      -         -  "
+	    "connected to x\n"
+	    "   4  amqp    6  ready    -      -       -      -         -  "
+	    "no broker: wrong password\n"
+	    "\n"
+	    "slot 4, amqp: no broker: wrong password\n"
+	    "slot 4: the child before was killed by SIGKILL\n");
+	free(text);
+	json_decref(data);
+}
+END_TEST
+
 START_TEST(an_explanation)
 {
 	json_t *data = parsed(
@@ -220,6 +249,7 @@ main(void)
 	tcase_add_loop_test(tcase, a_status_of_any_shape, 0, COUNT(wrong));
 	tcase_add_test(tcase, a_status_with_gaps);
 	tcase_add_test(tcase, long_texts_are_cut);
+	tcase_add_test(tcase, notes_of_children);
 	tcase_add_test(tcase, an_explanation);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);

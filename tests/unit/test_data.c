@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fast_check.h"
 #include "hub/data.h"
 
 static struct conf *conf;

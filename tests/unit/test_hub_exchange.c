@@ -11,6 +11,7 @@
 #include "hub/exchange.h"
 
 #include "conf_fixture.h"
+#include "fast_check.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -4,6 +4,7 @@
  * that come and go, and long random operations against a model so simple that
  * it cannot be wrong.
  */
+#include "fast_check.h"
 #include "jobs_fixture.h"
 
 /* --- many: as many as take a checker no longer than others a million */

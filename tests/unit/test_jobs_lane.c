@@ -302,6 +302,30 @@ START_TEST(lanes_are_found_again)
 }
 END_TEST
 
+/* Once a hundred or so have been; a long one counts for as many. */
+START_TEST(only_messages_of_quick_lanes_are_given_in_advance)
+{
+	struct job *job = put("a", 1, 0);
+	int64_t again_ns;
+
+	ck_assert_ptr_null(jobs_next_quick(jobs, 0, &again_ns));
+	for (int i = 0; i < 200; i++)
+		lane_took(job->lane, 10000);
+	ck_assert(lane_is_quick(job->lane));
+	/* no message */
+	ck_assert_ptr_null(jobs_next_quick(jobs, 0, &again_ns));
+	job->kind = JOB_DELIVERED;
+	lane_took(job->lane, INT64_C(5000000000));
+	ck_assert(!lane_is_quick(job->lane));
+	ck_assert_ptr_null(jobs_next_quick(jobs, 0, &again_ns));
+	for (int i = 0; i < 200; i++)
+		lane_took(job->lane, -1);
+	ck_assert_ptr_eq(jobs_next_quick(jobs, 0, &again_ns), job);
+	ck_assert_int_eq(job->state, JOB_RUNNING);
+	ck_assert_ptr_null(jobs_next_quick(jobs, 0, &again_ns));
+}
+END_TEST
+
 static void
 add_tests(TCase *tests)
 {
@@ -317,6 +341,8 @@ add_tests(TCase *tests)
 	tcase_add_test(tests, a_lane_is_listed_in_its_order);
 	tcase_add_test(tests, the_age_of_a_lane);
 	tcase_add_test(tests, lanes_are_found_again);
+	tcase_add_test(tests,
+	    only_messages_of_quick_lanes_are_given_in_advance);
 }
 
 int

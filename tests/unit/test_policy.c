@@ -232,6 +232,35 @@ START_TEST(min_spare_zero_never_grows)
 }
 END_TEST
 
+/* Nobody counts how many amqp children are spare. */
+START_TEST(a_fixed_size_is_the_configs_or_the_operators)
+{
+	struct policy_limits fixed = { .start = 2, .max = 8, .fixed = true };
+
+	policy_init(&policy, &fixed);
+	ask(0, 2, 0, 0, 0, -1);
+	ck_assert_int_eq(decision.target, 2);
+	ck_assert_int_eq(decision.ask_again_ns, CLOCK_NEVER);
+	ask(100000, 2, 0, 2, 2, -1);
+	ck_assert_int_eq(decision.target, 2);
+	ck_assert(!policy_can_grow(&policy, -1));
+	ask(100001, 2, 0, 2, 2, 8);
+	ck_assert_int_eq(decision.target, 8);
+	ask(100002, 8, 0, 8, 8, 0);
+	ck_assert_int_eq(decision.target, 0);
+	/* at once, and not down by what is spare some day */
+	ask(100003, 0, 0, 0, 0, -1);
+	ck_assert_int_eq(decision.target, 2);
+	ask(100004, 2, 0, 2, 2, 5);
+	fixed.start = 3;
+	policy_set_limits(&policy, &fixed);
+	ck_assert_int_eq(policy.target, 3);
+	ask(100005, 5, 0, 5, 5, -1);
+	ck_assert_int_eq(decision.target, 3);
+	ck_assert_int_eq(decision.ask_again_ns, CLOCK_NEVER);
+}
+END_TEST
+
 START_TEST(random_walk)
 {
 	int64_t now = 0;
@@ -287,6 +316,7 @@ main(void)
 	tcase_add_test(tc, scaled_is_obeyed);
 	tcase_add_test(tc, new_limits_bring_the_target_within);
 	tcase_add_test(tc, min_spare_zero_never_grows);
+	tcase_add_test(tc, a_fixed_size_is_the_configs_or_the_operators);
 	tcase_add_test(tc, random_walk);
 	suite_add_tcase(suite, tc);
 

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/why.h"
+#include "fast_check.h"
 #include "hub/redo.h"
 
 #define SIZE 65536

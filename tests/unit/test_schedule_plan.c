@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/why.h"
+#include "fast_check.h"
 #include "hub/schedule.h"
 
 #include "conf_fixture.h"

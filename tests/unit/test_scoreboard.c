@@ -173,6 +173,44 @@ START_TEST(snapshot_of_nonsense_is_clean)
 	slot_snapshot(slot, &shot);
 	ck_assert_ptr_null(strchr(shot.last_error, '\n'));
 	ck_assert_ptr_null(strchr(shot.call.id, '\n'));
+	ck_assert_ptr_null(strchr(shot.note, '\n'));
+	ck_assert_int_eq(strlen(shot.note), sizeof shot.note - 1);
+	ck_assert(shot.note_trouble);
+}
+END_TEST
+
+START_TEST(snapshot_shows_the_note)
+{
+	struct slot *slot = &board.slot[2];
+	struct slot_snapshot shot;
+	char longer[2 * sizeof slot->note];
+
+	slot_reset(slot, ROLE_AMQP, 1);
+	slot_snapshot(slot, &shot);
+	ck_assert_str_eq(shot.note, "");
+	ck_assert(!shot.note_trouble);
+	slot_set_note(slot, true, "no broker");
+	slot_snapshot(slot, &shot);
+	ck_assert_str_eq(shot.note, "no broker");
+	ck_assert(shot.note_trouble);
+	slot_set_note(slot, false, "connected");
+	slot_snapshot(slot, &shot);
+	ck_assert_str_eq(shot.note, "connected");
+	ck_assert(!shot.note_trouble);
+	memset(longer, 'x', sizeof longer - 1);
+	longer[sizeof longer - 1] = '\0';
+	slot_set_note(slot, true, longer);
+	slot_snapshot(slot, &shot);
+	ck_assert_int_eq(strlen(shot.note), sizeof shot.note - 1);
+	/* trouble without a word is none */
+	slot_set_note(slot, true, "");
+	slot_snapshot(slot, &shot);
+	ck_assert(!shot.note_trouble);
+	/* and the next child in this slot begins without */
+	slot_set_note(slot, true, "x");
+	slot_reset(slot, ROLE_AMQP, 2);
+	slot_snapshot(slot, &shot);
+	ck_assert_str_eq(shot.note, "");
 }
 END_TEST
 
@@ -284,6 +322,34 @@ START_TEST(a_call_is_cancelled_by_its_uid)
 }
 END_TEST
 
+/* Whatever the order: the hub and the child never both think that the other has
+ * what is behind the call. */
+START_TEST(what_is_behind_a_call_is_recalled)
+{
+	struct slot *slot = &board.slot[3];
+	struct slot_call call = { .started_ns = 1, .uid = 42 };
+
+	/* it has not begun, and does not know yet */
+	ck_assert(!board_recall(&board, 3, 42));
+	slot_call_begin(&board, slot, &call);
+	ck_assert(board_recall(&board, 3, 42));
+	ck_assert(!board_recall(&board, 3, 41));
+	ck_assert(!board_drops(&board, 3, 42));
+	ck_assert_uint_eq(slot->dropped, 0);
+	ck_assert(board_recall(&board, 3, 42));
+	slot_call_end(slot, false, 1);
+	ck_assert(board_drops(&board, 3, 42));
+	ck_assert_uint_eq(slot->dropped, 42);
+	/* it has ended: what it did is in `dropped` */
+	ck_assert(!board_recall(&board, 3, 42));
+	ck_assert(!board_recall(&board, 3, 0));
+	ck_assert(!board_drops(&board, 3, 42));
+	ck_assert(!board_drops(&board, 3, 0));
+	ck_assert_uint_eq(slot->dropped, 0);
+	ck_assert(!board_recall(&board, SLOTS, 42));
+}
+END_TEST
+
 START_TEST(a_call_without_a_deadline_rings_nobody)
 {
 	struct slot_call call = { .started_ns = 5, .handler = "x.y" };
@@ -344,11 +410,13 @@ main(void)
 	tcase_add_test(tc, rings_for_an_earlier_deadline_only);
 	tcase_add_test(tc, snapshot_shows_the_call);
 	tcase_add_test(tc, snapshot_of_nonsense_is_clean);
+	tcase_add_test(tc, snapshot_shows_the_note);
 	tcase_add_test(tc, a_child_writes_only_its_own);
 	tcase_add_test(tc, deaths_are_found_until_they_are_old);
 	tcase_add_test(tc, the_last_death_of_a_pid_counts);
 	tcase_add_test(tc, a_death_names_the_last_call);
 	tcase_add_test(tc, a_call_is_cancelled_by_its_uid);
+	tcase_add_test(tc, what_is_behind_a_call_is_recalled);
 	tcase_add_test(tc, a_call_without_a_deadline_rings_nobody);
 	tcase_add_test(tc, only_the_hub_writes_cancels);
 	tcase_add_test(tc, every_door_has_a_name);

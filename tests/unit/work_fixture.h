@@ -32,12 +32,15 @@
 #include "brood.h"
 #include "core/call.h"
 #include "core/uid.h"
+#include "hub/broker.h"
 #include "hub/dispatch.h"
 #include "hub/effects.h"
 #include "hub/exchange.h"
 #include "hub/keys.h"
+#include "hub/outbox.h"
 #include "hub/peer.h"
 #include "hub/schedule.h"
+#include "hub/seen.h"
 #include "hub/watch.h"
 #include "hub/work.h"
 
@@ -178,6 +181,11 @@ hub_begin(void)
 	ck_assert_msg(keys_start(hub, &why) == 0, "%s", why.text);
 	hub->watches = watches_new();
 	hub->exchanges = exchanges_new(fx.conf);
+	if (conf_has_broker(fx.conf)) {
+		ck_assert_int_eq(broker_start(hub, &why), 0);
+		ck_assert_int_eq(outbox_start(hub, &why), 0);
+		ck_assert_int_eq(seen_start(hub, &why), 0);
+	}
 	ck_assert_msg(work_start(hub, &why) == 0, "%s", why.text);
 	ck_assert_int_eq(dispatch_start(hub, &why), 0);
 }
@@ -189,6 +197,9 @@ hub_end(void)
 
 	dispatch_stop(hub);
 	work_stop(hub);
+	outbox_stop(hub);
+	broker_stop(hub);
+	seen_stop(hub);
 	for (int i = 0; i < MAX_PEERS; i++) {
 		struct client *client = &fx.client[i];
 
@@ -223,6 +234,7 @@ turn(void)
 	store_commit(hub->store, hub->sync);
 	hub->sync = hub->data_uncommitted = false;
 	keys_committed(hub);
+	outbox_turn(hub);
 	for (int i = 0; i < MAX_PEERS; i++) {
 		struct client *client = &fx.client[i];
 
@@ -378,6 +390,7 @@ leave(unsigned n)
 	work_on_peer_gone(&fx.hub, &client->peer);
 	dispatch_on_peer_gone(&fx.hub, &client->peer);
 	client->connected = false;
+	broker_on_peer_gone(&fx.hub, &client->peer);
 }
 
 /* Client n, which is in slot n, says hello. */

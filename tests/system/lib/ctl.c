@@ -5,6 +5,7 @@
 #include <check.h>
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -199,6 +200,31 @@ ctl_pid_of(const struct daemon *daemon, const char *role)
 			pid = (pid_t)ctl_int(row, "pid");
 	json_decref(status);
 	return pid;
+}
+
+struct victim {
+	const struct daemon *daemon;
+	const char *role;
+	pid_t pid;
+};
+
+static bool
+is_there(void *ctx)
+{
+	struct victim *victim = ctx;
+
+	victim->pid = ctl_pid_of(victim->daemon, victim->role);
+	return victim->pid > 0;
+}
+
+void
+ctl_kill(const struct daemon *daemon, const char *role)
+{
+	struct victim victim = { daemon, role, 0 };
+
+	ck_assert_msg(proc_until(daemon->pidfd, is_there, &victim),
+	    "no %s is ready", role);
+	kill(victim.pid, SIGKILL);
 }
 
 json_t *

@@ -55,6 +55,8 @@ json_t *ctl_row(json_t *status, size_t i);
 json_t *ctl_row_of(json_t *status, const char *role, size_t i);
 /* The pid of the one child of such a pool that is ready or busy; 0: none. */
 pid_t ctl_pid_of(const struct daemon *daemon, const char *role);
+/* kill -9 of that one; waits until there is one. */
+void ctl_kill(const struct daemon *daemon, const char *role);
 
 /* The row of a child, borrowed; NULL if there is none. */
 json_t *ctl_child(json_t *status, pid_t pid);

@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "broker.h"
 #include "daemon.h"
 #include "proc.h"
 #include "suite.h"
@@ -144,6 +145,11 @@ daemon_expand(const struct daemon *daemon, const char *text)
 		} else if (strncmp(p, "$PORT", 5) == 0) {
 			fprintf(out, "%d", daemon->port);
 			p += 4;
+		} else if (strncmp(p, "$BROKER", 7) == 0) {
+			fputs(daemon->broker != NULL ? daemon->broker :
+						       broker_url(),
+			    out);
+			p += 6;
 		} else if (strncmp(p, "$SO/", 4) == 0) {
 			size_t len = strcspn(p + 4, "\"");
 			char *name = strndup(p + 4, len);
@@ -457,13 +463,27 @@ daemon_require_no_child(struct daemon *daemon)
 		require_no_checker_text(daemon);
 }
 
+/* LeakSanitizer looks at a process that ends from another one, which is left
+ * for a moment when the first is killed meanwhile. */
+static void
+await_checkers(struct daemon *daemon)
+{
+#ifdef __SANITIZE_ADDRESS__
+	daemon_require_no_child(daemon);
+#else
+	(void)daemon;
+#endif
+}
+
 void
 daemon_require_clean(struct daemon *daemon)
 {
 	pid_t pids[64];
 	char name[64];
-	size_t n = orphans(pids, 64);
+	size_t n;
 
+	await_checkers(daemon);
+	n = orphans(pids, 64);
 	ck_assert_msg(n == 0, "%zu processes left, one is %d (%s)", n, pids[0],
 	    proc_name(pids[0], name, sizeof(name)));
 	ck_assert_msg(access(daemon->pid_file, F_OK) == -1,

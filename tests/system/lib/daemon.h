@@ -11,6 +11,7 @@
  * In every text of a config these stand for what only a run knows:
  *   $DIR      the daemon's folder
  *   $PORT     its port, which stays reserved for it until daemon_release()
+ *   $BROKER   the URL of the test's own vhost (broker.h), or daemon.broker
  *   $SO/x.so  a module of the build, copied into $DIR so that a child that
  *             is another user can read it
  */
@@ -64,6 +65,7 @@ struct daemon {
 	pid_t pid;		/* the master's; 0: none */
 	int pidfd;
 	bool crashes;		/* handlers do: a checker may say so */
+	const char *broker;	/* NULL: broker_url() */
 	/* passed on at the start; 0: none */
 	int listen_fd;		/* a listening socket, as systemd does */
 	int stray_fd;		/* one it has not asked for, as number 60 */

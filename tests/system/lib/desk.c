@@ -129,14 +129,16 @@ desk_require_number(const struct daemon *daemon, const char *key, long wanted)
 long
 desk_queue(const struct daemon *daemon, const char *queue, const char *member)
 {
-	json_t *data = desk_data(daemon, NULL, "queues", NULL), *row;
+	/* not asking that all went well: the broker may be away */
+	json_t *answer = desk_ask(daemon, NULL, "queues", NULL), *row;
+	json_t *data = json_object_get(answer, "data");
 	long value = -1;
 	size_t i;
 
 	json_array_foreach(json_object_get(data, "queues"), i,
 	    row) if (strcmp(ctl_text(row, "name"), queue) == 0)
 	    value = ctl_int(row, member);
-	json_decref(data);
+	json_decref(answer);
 	return value;
 }
 

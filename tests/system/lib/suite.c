@@ -171,7 +171,10 @@ suite_run(const char *name, const struct suite_case *cases, size_t n)
 		if (getenv("VALGRIND") != NULL && !cases[i].memory)
 			continue;
 		one = tcase_create(cases[i].name);
-		tcase_set_timeout(one, suite_patience_ms() / 1000 * 3);
+		/* KILLS=full takes its time, too */
+		tcase_set_timeout(one,
+		    suite_patience_ms() / 1000 *
+			(getenv("KILLS") != NULL ? 40 : 5));
 		tcase_add_checked_fixture(one, case_setup, NULL);
 		tcase_add_test(one, cases[i].test);
 		suite_add_tcase(suite, one);

@@ -24,8 +24,14 @@ struct suite_case {
  * CASE_MEMORY is worth its time in valgrind, and the only kind that is run
  * when VALGRIND is set in the environment.
  */
-#define CASE(fn) { #fn, fn, false }
-#define CASE_MEMORY(fn) { #fn, fn, true }
+#define CASE(fn)               \
+	{                      \
+#fn, fn, false \
+	}
+#define CASE_MEMORY(fn)       \
+	{                     \
+#fn, fn, true \
+	}
 
 /* Runs them and returns the exit status for main(). */
 int suite_run(const char *name, const struct suite_case *cases, size_t n);
