@@ -4,76 +4,37 @@
 benchmark - measures, and writes rest.json, rest.txt and rest.svg.
 
 Started by ./run, which builds what this needs. Every process started here
-ends with it: servers and clients are bound to us by their parent-death signal,
-what a dying master leaves behind is adopted by us (subreaper), and each is
-ended by its pid.
+ends with it.
 """
 import argparse
-import ctypes
 import json
 import os
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import time
 
-from benchlib import family, load, machine, plot, proc, report, servers
+from benchlib import family, load, machine, plot, report, servers
+from benchlib.env import Env
 
 PARTS = ("load", "memory", "respawn", "scale", "steady")
-PR_SET_CHILD_SUBREAPER = 36
 
 
-class Env:
-    """What every part needs to know, and what has to be ended at the end."""
+class RestEnv(Env):
+    """With the peers' programs."""
 
     def __init__(self, options):
-        self.here = os.path.dirname(os.path.abspath(__file__))
-        build = os.path.abspath(options.build)
-        tools = os.path.join(build, "bench")
-        self.broodd = os.path.join(build, "broodd")
-        self.broodctl = os.path.join(build, "broodctl")
-        self.brood_module = os.path.join(build, "modules", "hello.so")
-        self.floor = os.path.join(tools, "floor")
-        self.respawn = os.path.join(tools, "respawn")
-        self.steady = os.path.join(tools, "steady")
+        super().__init__(options.build, options.cpus == "split")
+        self.workers = options.workers
+        self.floor = os.path.join(self.tools, "floor")
+        self.respawn = os.path.join(self.tools, "respawn")
+        self.steady = os.path.join(self.tools, "steady")
         self.wsgi_app = os.path.join(self.here, "peers", "hello.py")
-        self.apache_module = os.path.join(tools, ".libs", "mod_hello.so")
+        self.apache_module = os.path.join(self.tools, ".libs", "mod_hello.so")
         if os.path.exists(self.apache_module):
-            with open(os.path.join(tools, "apache-modules")) as f:
+            with open(os.path.join(self.tools, "apache-modules")) as f:
                 self.apache_modules = f.read().strip()
         else:
             self.apache_module = None
-        self.workers = options.workers
-        usable = sorted(os.sched_getaffinity(0))
-        self.cpus = len(usable)
-        self.client_cpus = self.server_cpus = set(usable)
-        if options.cpus == "split" and self.cpus > 1:
-            half = self.cpus // 2
-            self.client_cpus = set(usable[:half])
-            self.server_cpus = set(usable[half:])
-        self.running, self.clients = [], []
-        self.temp = tempfile.mkdtemp(prefix="brood-bench-")
-        os.chmod(self.temp, 0o755)  # the servers' user has to get through
-
-    @staticmethod
-    def say(text):
-        print(text, file=sys.stderr, flush=True)
-
-    def stop_all(self):
-        for client in list(self.clients):
-            client.kill()
-            client.wait()
-            self.clients.remove(client)
-        for server in list(self.running):
-            server.stop()
-
-    def end(self):
-        self.stop_all()
-        for pid in proc.workers(os.getpid()):
-            servers.kill_and_reap(pid)
-        shutil.rmtree(self.temp, ignore_errors=True)
 
 
 def options():
@@ -162,23 +123,11 @@ def write(results, folder, say):
     print(text)
 
 
-def interrupted(signo, _frame):
-    raise SystemExit(128 + signo)
-
-
 def main():
     o = options()
-    for signo in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(signo, interrupted)
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
-    env = Env(o)
-    try:
+    with RestEnv(o) as env:
         results = measure(env, o)
         write(results, o.output, env.say)
-    finally:
-        for signo in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(signo, signal.SIG_IGN)
-        env.end()
     return 1 if results["broken"] else 0
 
 

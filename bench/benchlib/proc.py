@@ -54,8 +54,13 @@ def workers(root):
 
 
 def _lived_seconds(pid, fields):
-    """What a living process has used; from stat where there is no schedstat."""
+    """
+    What a living process has used; from stat where there is no schedstat, and
+    for one of several threads, as schedstat is that of the first.
+    """
     try:
+        if int(fields[17]) > 1:
+            raise OSError
         with open("/proc/%d/schedstat" % pid) as f:
             return int(f.read().split()[0]) / 1e9
     except (OSError, IndexError):

@@ -23,6 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 
 from benchlib import machine, proc  # noqa: E402
+from benchlib.env import Env  # noqa: E402
 
 TARGETS = ("floor", "redis", "brood", "handler")
 LABELS = {"floor": "bare epoll loop", "redis": "Redis", "brood": "brood",
@@ -33,18 +34,6 @@ MEDIANS = ("per_s", "calm_per_s", "p50_us", "p99_us", "client_cpu_us",
 SHAPES = ((1, 1), (16, 1), (1, 16), (16, 16))
 # A share of the machine that others may use during a run.
 FOREIGN = 0.10
-
-
-class Env:
-    """What machine.describe() asks for."""
-
-    def __init__(self, build):
-        self.broodd = os.path.join(build, "broodd")
-        usable = sorted(os.sched_getaffinity(0))
-        self.cpus = len(usable)
-        half = self.cpus // 2 if self.cpus > 1 else 0
-        self.client_cpus = set(usable[:half] or usable)
-        self.server_cpus = set(usable[half:])
 
 
 def options():
@@ -239,7 +228,7 @@ def text(r):
 
 def main():
     o = options()
-    env = Env(o.build)
+    env = Env(o.build, split=True)
     targets = TARGETS
     redis = "not installed"
     if shutil.which("redis-server"):

@@ -16,7 +16,6 @@ round after round; what counts are the medians.
   depth    submitting and running at the same time, with so many queued before
 """
 import argparse
-import ctypes
 import json
 import os
 import signal
@@ -28,13 +27,12 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 
-import benchmark_env  # noqa: E402
 import peers  # noqa: E402
 import text  # noqa: E402
 from benchlib import machine, proc, servers  # noqa: E402
+from benchlib.env import Env  # noqa: E402
 
 PARTS = ("latency", "bulk", "wait", "depth", "celery")
-PR_SET_CHILD_SUBREAPER = 36
 
 
 def options():
@@ -289,17 +287,9 @@ def measure(env, o):
     return results
 
 
-def interrupted(signo, _frame):
-    raise SystemExit(128 + signo)
-
-
 def main():
     o = options()
-    for signo in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(signo, interrupted)
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
-    env = benchmark_env.Env(o)
-    try:
+    with Env(o.build) as env:
         results = measure(env, o)
         os.makedirs(o.output, exist_ok=True)
         with open(os.path.join(o.output, "jobs.json"), "w") as f:
@@ -308,10 +298,6 @@ def main():
         with open(os.path.join(o.output, "jobs.txt"), "w") as f:
             f.write(text.text(results))
         print(text.text(results))
-    finally:
-        for signo in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(signo, signal.SIG_IGN)
-        env.end()
     return 1 if results["broken"] else 0
 
 
