@@ -124,10 +124,26 @@ void child_guard_begin(int fd, const char *crash_text,
     const char *overrun_text);
 bool child_guard_end(void);
 
+/* Handlers follow one right after the other, up to child_guard_row(false): what
+ * can be done once for all of them is. */
+void child_guard_row(bool on);
+
+/*
+ * Bytes that a socket is to get: when the handler takes the process down, is
+ * told to give up or takes longer than expected, they are sent from the signal
+ * handler, as far as the socket takes them. Whoever entrusted them must reclaim
+ * them before he touches them, and learns how many were sent.
+ */
+void child_guard_entrust(int fd, const char *bytes, size_t len);
+size_t child_guard_reclaim(void);
+
 /* What the master sends when a call's deadline has passed. */
 #define CHILD_SIGNAL_OVERRUN (SIGRTMIN + 1)
 /* What the kernel sends when the master is gone. */
 #define CHILD_SIGNAL_ORPHAN (SIGRTMIN + 2)
+/* What the hub sends when it misses an answer: what is entrusted is to leave
+ * now. One that is ignored by default, for the pid may be another's by then. */
+#define CHILD_SIGNAL_HURRY SIGURG
 
 /* Exit statuses, of sysexits(3). */
 #define CHILD_EXIT_FAILED 75	/* a background handler asks for another go */

@@ -10,6 +10,7 @@
  * lock, so a crash inside the loader ends at the master's KILL instead.
  */
 #include <dlfcn.h>
+#include <errno.h>
 #include <execinfo.h>
 #include <signal.h>
 #include <stdio.h>
@@ -38,6 +39,15 @@ static struct {
 	volatile sig_atomic_t answered;
 	timer_t orphan_timer;
 	bool dies_at_once;
+	bool in_row; /* one handler after the other */
+	bool deadly; /* the master's death is ours at this moment */
+	/* child_guard_entrust()'s */
+	volatile sig_atomic_t entrusted;
+	volatile sig_atomic_t hurry; /* said when nothing was */
+	int line;
+	const char *bytes;
+	size_t len;
+	volatile size_t sent;
 	const void *program; /* where broodd itself is loaded */
 } guard = { .fd = -1 };
 
@@ -68,6 +78,18 @@ guard_send(const char *text)
 	ssize_t n = send(guard.fd, text, strlen(text),
 	    MSG_DONTWAIT | MSG_NOSIGNAL);
 	(void)n; /* a peer that takes no more has left */
+}
+
+/* Not by a process that the handler has forked. */
+static void
+guard_deliver(void)
+{
+	if (!guard.entrusted || guard.slot->pid != getpid())
+		return;
+	ssize_t n = send(guard.line, guard.bytes + guard.sent,
+	    guard.len - guard.sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n > 0)
+		guard.sent += (size_t)n;
 }
 
 /* Appends "text" to the trace without stdio; cut at the end of the room. */
@@ -139,6 +161,7 @@ on_fatal(int signo, siginfo_t *info, void *context)
 	struct slot_crash *crash = &guard.slot->crash;
 
 	(void)context;
+	guard_deliver();
 	if (guard.active)
 		guard_send(
 		    guard_overran() ? guard.overrun_text : guard.crash_text);
@@ -160,9 +183,25 @@ on_fatal(int signo, siginfo_t *info, void *context)
 static void
 on_overrun(int signo)
 {
+	int saved = errno;
+
 	(void)signo;
+	guard_deliver();
 	if (guard_overran())
 		guard_send(guard.overrun_text);
+	errno = saved;
+}
+
+static void
+on_hurry(int signo)
+{
+	int saved = errno;
+
+	(void)signo;
+	if (!guard.entrusted)
+		guard.hurry = 1;
+	guard_deliver();
+	errno = saved;
 }
 
 /* The loop sees the channel's end as well and drains; this is for a handler
@@ -181,6 +220,7 @@ on_exit_call(void)
 {
 	if (!guard.active)
 		return;
+	guard_deliver();
 	guard_send(guard.crash_text);
 	snprintf(guard.slot->last_error, sizeof guard.slot->last_error,
 	    "a handler called exit()");
@@ -221,6 +261,9 @@ child_guard_init(struct slot *slot)
 	plain.sa_handler = on_overrun;
 	if (sigaction(CHILD_SIGNAL_OVERRUN, &plain, NULL) < 0)
 		return -1;
+	plain.sa_handler = on_hurry;
+	if (sigaction(CHILD_SIGNAL_HURRY, &plain, NULL) < 0)
+		return -1;
 	plain.sa_handler = on_orphan;
 	if (sigaction(CHILD_SIGNAL_ORPHAN, &plain, NULL) < 0)
 		return -1;
@@ -242,16 +285,56 @@ child_guard_begin(int fd, const char *crash_text, const char *overrun_text)
 	/* A handler may block every signal, and run for long: beyond its family
 	 * it must not. In a REST worker, where a client waits for it and it is
 	 * bound to be short, it is given the time to end. */
-	if (guard.dies_at_once)
+	if (guard.dies_at_once && !guard.deadly) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		guard.deadly = true;
+	}
+}
+
+static void
+guard_relent(void)
+{
+	if (guard.deadly)
+		prctl(PR_SET_PDEATHSIG, CHILD_SIGNAL_ORPHAN);
+	guard.deadly = false;
 }
 
 bool
 child_guard_end(void)
 {
-	if (guard.dies_at_once)
-		prctl(PR_SET_PDEATHSIG, CHILD_SIGNAL_ORPHAN);
+	if (!guard.in_row)
+		guard_relent();
 	guard.active = 0;
 	guard.fd = -1;
 	return guard.answered != 0;
+}
+
+void
+child_guard_row(bool on)
+{
+	guard.in_row = on;
+	if (!on)
+		guard_relent();
+}
+
+void
+child_guard_entrust(int fd, const char *bytes, size_t len)
+{
+	guard.line = fd;
+	guard.bytes = bytes;
+	guard.len = len;
+	guard.sent = 0;
+	guard.entrusted = 1;
+	if (guard.hurry)
+		guard_deliver();
+	guard.hurry = 0;
+}
+
+size_t
+child_guard_reclaim(void)
+{
+	if (!guard.entrusted)
+		return 0;
+	guard.entrusted = 0;
+	return guard.sent;
 }

@@ -371,8 +371,7 @@ hub_ask(struct hub_client *client, enum msg_id id, const void *msg,
 	client->ask = msg;
 	/* without a connection it is sent with all the rest; without memory
 	 * for it, the next connection begins with an empty buffer */
-	if (client->wire.fd != -1 &&
-	    wire_send(&client->wire, id, client->asking, msg) == -1)
+	if (line_send(client, id, client->asking, msg) == -1)
 		line_close(client);
 	while (!hub_ask_take(client, &head, reply)) {
 		if (waited && clock_now_ns() >= deadline_ns) {

@@ -60,6 +60,9 @@ uint32_t hub_send(struct hub_client *client, enum msg_id id, const void *msg,
 void hub_repeat(struct hub_client *client, int64_t at_ns);
 /* What is sent from here on is written when it is over, all at once. */
 void hub_cork(struct hub_client *client, bool on);
+/* Before a handler that may not come back, or late: what a cork has kept leaves
+ * in that case all the same. See child_guard_entrust(). */
+void hub_entrust(struct hub_client *client);
 /* The answer is of no interest any more; harmless once it came. */
 void hub_forget(struct hub_client *client, uint32_t handle);
 

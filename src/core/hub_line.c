@@ -30,6 +30,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/why.h"
+#include "core/child.h"
 #include "core/uid.h"
 
 /* A connection that lived longer was a good one. */
@@ -103,9 +104,33 @@ hub_losses(const struct hub_client *client)
 	return client->losses;
 }
 
+/* What was sent meanwhile, by a signal handler, is sent. */
+static void
+line_reclaim(struct hub_client *client)
+{
+	if (!client->entrusted)
+		return;
+	client->entrusted = false;
+	client->wire.sent += child_guard_reclaim();
+}
+
+void
+hub_entrust(struct hub_client *client)
+{
+	struct wire *wire = &client->wire;
+
+	line_reclaim(client);
+	if (wire->fd == -1 || wire->sent == wire->out.len)
+		return;
+	client->entrusted = true;
+	child_guard_entrust(wire->fd, wire->out.data + wire->sent,
+	    wire->out.len - wire->sent);
+}
+
 void
 line_close(struct hub_client *client)
 {
+	line_reclaim(client);
 	if (client->wire.fd == -1)
 		return;
 	line_hold(client);
@@ -228,9 +253,20 @@ line_up(struct hub_client *client)
 void
 line_write(struct hub_client *client, const struct buf *frame)
 {
+	line_reclaim(client);
 	if (client->wire.fd != -1 &&
 	    buf_append(&client->wire.out, frame->data, frame->len) == -1)
 		line_lost(client, "no memory for %zu bytes", frame->len);
+}
+
+int
+line_send(struct hub_client *client, enum msg_id id, uint32_t request,
+    const void *msg)
+{
+	line_reclaim(client);
+	return client->wire.fd != -1 ?
+	    wire_send(&client->wire, id, request, msg) :
+	    0;
 }
 
 void
@@ -238,6 +274,7 @@ line_flush(struct hub_client *client)
 {
 	unsigned want = LOOP_READ;
 
+	line_reclaim(client);
 	if (client->wire.fd == -1)
 		return;
 	switch (wire_flush(&client->wire)) {

@@ -48,6 +48,7 @@ struct hub_client {
 	/* the frame that a callback looks at is in wire.in; once that is
 	 * needed for something else, in `held` */
 	bool dispatching, holding, batching;
+	bool entrusted;			/* wire.out is child_guard's */
 	bool stay;
 	bool gap;			/* see hub_client_gap() */
 	uint64_t session, seq;
@@ -79,6 +80,9 @@ bool line_up(struct hub_client *client);
 
 /* Queues a frame; without a connection nothing. */
 void line_write(struct hub_client *client, const struct buf *frame);
+/* The same, of a message; -1: there is no memory for it. */
+int line_send(struct hub_client *client, enum msg_id id, uint32_t request,
+    const void *msg);
 void line_flush(struct hub_client *client);
 
 /* 1 with a frame that is not about the connection; 0: none is here. */

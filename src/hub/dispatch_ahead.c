@@ -14,13 +14,19 @@
  * the DONE says it. RUNs that it has not read yet it knows by RUN.after. A
  * worker that loses its connection drops them too.
  *
+ * A worker keeps DONEs back for a moment, so it may be further than we know: it
+ * is told to hurry. Then what it is at is known, and what is behind that is
+ * taken back the next time.
+ *
  * Whatever goes wrong here, a message is run twice at worst, and never lost: of
  * two DONEs of one attempt only the first counts.
  */
+#include <signal.h>
 #include <string.h>
 #include <utlist.h>
 
 #include "base/clock.h"
+#include "core/child.h"
 #include "core/scoreboard.h"
 #include "hub/dispatch_impl.h"
 #include "hub/peer.h"
@@ -105,6 +111,7 @@ ahead_recall(struct hub *hub, struct worker *worker)
 {
 	worker->recalled = true;
 	ahead_leave(hub, worker);
+	kill(worker->peer->pid, CHILD_SIGNAL_HURRY);
 	if (board_recall(hub->child->board, worker->peer->slot, worker->uid))
 		ahead_take_back(hub, worker);
 }

@@ -7,6 +7,9 @@
  *   who    replies with the pid of the process and the setting `tag`
  *   some   as pass if its body is the JSON `true`, else it ends at once; adds 1
  *          to some:true (and sets some:pid) or some:false when it begins
+ *   note   adds a byte to the file that the setting `notes` names, whatever
+ *          becomes of the call; then as `pass` if its body is the JSON `true`;
+ *          if it is `null`, it crashes
  *
  * What start() does depends on whether the files named by these settings are
  * there: crash_if (abort), fail_if (says no), hang_if (never returns).
@@ -87,10 +90,24 @@ some(struct brood_call *call)
 	return waits ? pass(call) : BROOD_DONE;
 }
 
+static enum brood_outcome
+note(struct brood_call *call)
+{
+	int fd = open(setting("notes"), O_WRONLY | O_APPEND | O_CLOEXEC);
+
+	if (fd == -1 || write(fd, "x", 1) != 1)
+		return brood_reject(call, 500, "%s", strerror(errno));
+	close(fd);
+	if (json_is_null(brood_call_json(call)))
+		abort();
+	return json_is_true(brood_call_json(call)) ? pass(call) : BROOD_DONE;
+}
+
 static const struct brood_handler handlers[] = {
 	{ "pass", pass, "waits until it is let through" },
 	{ "who", who, "tells the process" },
 	{ "some", some, "waits when it is told to" },
+	{ "note", note, "notes, and waits or crashes when it is told to" },
 	{ 0 },
 };
 
