@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "amqp/rabbit_props.h"
+#include "base/hex.h"
 #include "base/why.h"
 #include "core/call.h"
 
@@ -54,14 +55,6 @@ add_header(struct encoding *e, struct msg_bytes name, struct msg_bytes value,
 		    PROPS_HEADERS_MAX);
 	e->header[e->n++] = (struct header){ name, value, false };
 	return 0;
-}
-
-static int
-hex_digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' :
-	    c >= 'a' && c <= 'f'    ? c - 'a' + 10 :
-				      -1;
 }
 
 static int
