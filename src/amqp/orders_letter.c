@@ -128,15 +128,17 @@ void
 letter_read(const struct conf *conf, const struct letters *letters,
     const struct msg_PUBLISH *message, struct letter *letter)
 {
+	size_t i;
+
 	*letter = (struct letter){ .queue = letters->queue };
 	copy_bytes(letter->origin, sizeof(letter->origin),
 	    letter_either(message, "x-death-queue", "x-first-death-queue"));
 	if (letter->origin[0] == '\0' && letters->queue != NULL)
 		mem_copy_string(letter->origin, sizeof(letter->origin),
 		    letters->queue->name);
-	for (size_t i = 0; i < conf->queue.n; i++)
-		if (strcmp(conf->queue.v[i].name, letter->origin) == 0)
-			letter->queue = &conf->queue.v[i];
+	i = conf_find_queue(conf, msg_text(letter->origin));
+	if (i < conf->queue.n)
+		letter->queue = &conf->queue.v[i];
 	if (message->message_id.len > 0)
 		copy_bytes(letter->id, sizeof(letter->id), message->message_id);
 	else

@@ -14,8 +14,6 @@
  * Of a chunk only the last is waited for; a pass that is broken off goes on
  * with the chunk that it was at.
  */
-#include <string.h>
-
 #include "amqp/status.h"
 #include "amqp/topology_impl.h"
 #include "base/log.h"
@@ -33,16 +31,13 @@ static bool
 pass_place(const struct topology *t, const struct binding *binding,
     struct pass_place *place)
 {
-	size_t i = 0;
-
-	place->exchange = topology_find_exchange(t, binding->exchange);
-	while (i < t->conf->queue.n &&
-	    strcmp(t->conf->queue.v[i].name, binding->queue) != 0)
-		i++;
-	place->queue = i;
-	return place->exchange < t->conf->exchange.n && i < t->conf->queue.n &&
+	place->exchange = conf_find_exchange(t->conf,
+	    msg_text(binding->exchange));
+	place->queue = conf_find_queue(t->conf, msg_text(binding->queue));
+	return place->exchange < t->conf->exchange.n &&
+	    place->queue < t->conf->queue.n &&
 	    t->exchange[place->exchange].fault == NULL &&
-	    t->queue[i].fault[FAULT_DECLARE] == NULL;
+	    t->queue[place->queue].fault[FAULT_DECLARE] == NULL;
 }
 
 static bool

@@ -103,10 +103,10 @@ publish_bind_fault(const struct publish *publish, const struct msg_BIND *bind)
 	const struct topology *topology = publish->amqp->topology;
 	const struct conf *conf = publish->amqp->conf;
 	const char *fault = topology_exchange_fault(topology, bind->exchange);
+	size_t queue = conf_find_queue(conf, bind->queue);
 
-	for (size_t i = 0; fault == NULL && i < conf->queue.n; i++)
-		if (msg_is(bind->queue, conf->queue.v[i].name))
-			fault = topology_queue_fault(topology, i);
+	if (fault == NULL && queue < conf->queue.n)
+		fault = topology_queue_fault(topology, queue);
 	return fault;
 }
 

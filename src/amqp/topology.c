@@ -122,24 +122,12 @@ topology_set_fault(struct topology *t, char **fault, const char *why)
 	return true;
 }
 
-size_t
-topology_find_exchange(const struct topology *t, const char *name)
-{
-	size_t i = 0;
-
-	while (i < t->conf->exchange.n &&
-	    strcmp(t->conf->exchange.v[i].name, name) != 0)
-		i++;
-	return i;
-}
-
 const char *
 topology_exchange_fault(const struct topology *t, struct msg_bytes exchange)
 {
-	for (size_t i = 0; i < t->conf->exchange.n; i++)
-		if (msg_is(exchange, t->conf->exchange.v[i].name))
-			return t->exchange[i].fault;
-	return NULL;
+	size_t i = conf_find_exchange(t->conf, exchange);
+
+	return i < t->conf->exchange.n ? t->exchange[i].fault : NULL;
 }
 
 const char *
@@ -185,15 +173,13 @@ void
 topology_exchange_lost(struct topology *t, struct msg_bytes exchange,
     const char *why)
 {
+	size_t i = conf_find_exchange(t->conf, exchange);
 	struct why text;
 
-	for (size_t i = 0; i < t->conf->exchange.n; i++) {
-		if (!msg_is(exchange, t->conf->exchange.v[i].name))
-			continue;
-		why_set(&text, "exchange \"%s\": %s",
-		    t->conf->exchange.v[i].name, why);
-		topology_set_fault(t, &t->exchange[i].fault, text.text);
-	}
+	if (i == t->conf->exchange.n)
+		return;
+	why_set(&text, "exchange \"%s\": %s", t->conf->exchange.v[i].name, why);
+	topology_set_fault(t, &t->exchange[i].fault, text.text);
 }
 
 void

@@ -42,8 +42,6 @@ struct topology {
 };
 
 bool topology_set_fault(struct topology *t, char **fault, const char *why);
-/* conf->exchange.n: it is not in the config. */
-size_t topology_find_exchange(const struct topology *t, const char *name);
 
 /* --- declare.c. RABBIT_LOST with the reason, else RABBIT_OK: what the broker
  * refuses is a fault */

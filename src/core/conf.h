@@ -19,6 +19,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct msg_bytes;
+
 struct conf_strings {
 	char **v;
 	size_t n;
@@ -130,6 +132,10 @@ const char *conf_control_socket(const struct conf *conf,
     char buf[CONF_PATH_SIZE]);
 const char *conf_hub_socket(const struct conf *conf, char buf[CONF_PATH_SIZE]);
 const char *conf_hub_store(const struct conf *conf, char buf[CONF_PATH_SIZE]);
+
+/* The index in conf->exchange, conf->queue; their n: there is none. */
+size_t conf_find_exchange(const struct conf *conf, struct msg_bytes name);
+size_t conf_find_queue(const struct conf *conf, struct msg_bytes name);
 
 /* Are messages the hub's own business, or a broker's? */
 bool conf_has_broker(const struct conf *conf);

@@ -148,11 +148,11 @@ const struct conf_queue *
 retry_parse(const struct conf *conf, struct msg_bytes name,
     enum retry_kind *kind, int64_t *step_ms)
 {
-	for (size_t i = 0; i < conf->queue.n; i++)
-		if (msg_is(name, conf->queue.v[i].name)) {
-			*kind = RETRY_WORK;
-			*step_ms = 0;
-			return &conf->queue.v[i];
-		}
-	return retry_parse_suffixed(conf, name, kind, step_ms);
+	size_t i = conf_find_queue(conf, name);
+
+	if (i == conf->queue.n)
+		return retry_parse_suffixed(conf, name, kind, step_ms);
+	*kind = RETRY_WORK;
+	*step_ms = 0;
+	return &conf->queue.v[i];
 }

@@ -113,15 +113,6 @@ delivery_token(struct hub *hub, uint64_t uid)
 	return siphash(delivery_key(hub), &uid, sizeof(uid)) | 1;
 }
 
-static ptrdiff_t
-delivery_queue(struct hub *hub, struct msg_bytes name)
-{
-	for (size_t i = 0; i < hub->conf->queue.n; i++)
-		if (msg_is(name, hub->conf->queue.v[i].name))
-			return (ptrdiff_t)i;
-	return -1;
-}
-
 /* --- who asks */
 
 static bool
@@ -399,19 +390,19 @@ delivery_take(struct hub *hub, size_t index, struct peer *peer,
 
 HUB_ON(DELIVER)
 {
-	ptrdiff_t index = delivery_queue(hub, msg->queue);
+	size_t index = conf_find_queue(hub->conf, msg->queue);
 	union msg part;
 
 	if (hub->broker == NULL || peer->role != ROLE_AMQP || msg->uid == 0 ||
 	    work_decode(msg->publish, MSG_PUBLISH, &part) < 0)
 		peer_fail(peer, request, HUB_BAD,
 		    "no message, not of an amqp child, or without a broker");
-	else if (index < 0 || hub->conf->queue.v[index].handler[0] == '\0')
+	else if (index == hub->conf->queue.n ||
+	    hub->conf->queue.v[index].handler[0] == '\0')
 		peer_fail(peer, request, HUB_NOT_FOUND,
 		    "no queue of that name has a handler here");
 	else
-		delivery_take(hub, (size_t)index, peer, request, msg,
-		    &part.PUBLISH);
+		delivery_take(hub, index, peer, request, msg, &part.PUBLISH);
 }
 
 void

@@ -15,10 +15,7 @@
 static bool
 check_exchange_known(const struct conf *conf, const char *name)
 {
-	for (size_t i = 0; i < conf->exchange.n; i++)
-		if (strcmp(conf->exchange.v[i].name, name) == 0)
-			return true;
-	return false;
+	return conf_find_exchange(conf, msg_text(name)) < conf->exchange.n;
 }
 
 static void

@@ -152,15 +152,6 @@ report_queue(struct hub *hub, const struct conf_queue *queue)
 	return report;
 }
 
-static bool
-is_configured(const struct conf *conf, const char *name)
-{
-	for (size_t i = 0; i < conf->queue.n; i++)
-		if (strcmp(conf->queue.v[i].name, name) == 0)
-			return true;
-	return false;
-}
-
 /* Those of an earlier config whose messages wait for it to be back. */
 static void
 report_old_queues(struct hub *hub, json_t *list)
@@ -174,7 +165,8 @@ report_old_queues(struct hub *hub, json_t *list)
 		lane_count(lane, &waiting, &queued, &running);
 		if (strncmp(lane_name(lane), "queue:", 6) != 0 ||
 		    waiting + queued + running == 0 ||
-		    is_configured(hub->conf, lane_name(lane) + 6))
+		    conf_find_queue(hub->conf,
+			msg_text(lane_name(lane) + 6)) < hub->conf->queue.n)
 			continue;
 		report = json_object();
 		json_object_set_new(report, "name",

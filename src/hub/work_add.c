@@ -39,14 +39,13 @@ const struct conf_queue *
 work_queue(struct hub *hub, const struct lane *lane)
 {
 	const char *name = lane_name(lane);
+	size_t i;
 
 	if (strncmp(name, QUEUE_LANE, strlen(QUEUE_LANE)) != 0)
 		return NULL;
 	name += strlen(QUEUE_LANE);
-	for (size_t i = 0; i < hub->conf->queue.n; i++)
-		if (strcmp(hub->conf->queue.v[i].name, name) == 0)
-			return &hub->conf->queue.v[i];
-	return NULL;
+	i = conf_find_queue(hub->conf, msg_text(name));
+	return i < hub->conf->queue.n ? &hub->conf->queue.v[i] : NULL;
 }
 
 static struct lane *
