@@ -124,7 +124,7 @@ desk_dead(struct desk_ask *ask)
 		.limit = (uint32_t)desk_ask_int(ask, "limit", 1, BATCH,
 		    LETTERS_DEFAULT),
 	};
-	char *lane = ask->n > 0 ? mem_printf("queue:%s", name) : NULL;
+	char *lane = ask->n > 0 ? mem_printf(LANE_QUEUE "%s", name) : NULL;
 	json_t *data = desk_list_jobs(ask, FINISHED_BADLY, lane);
 
 	free(lane);
@@ -327,7 +327,7 @@ purge_on_report(struct desk_conn *conn, json_t *data, const json_t *report,
 static size_t
 purge_here(struct hub *hub, const char *queue, bool dead, bool *more)
 {
-	char *lane = mem_printf("queue:%s", queue);
+	char *lane = mem_printf(LANE_QUEUE "%s", queue);
 	int64_t until_ns = clock_now_ns() + BATCH_NS;
 	struct batch batch;
 	size_t done = 0, i;

@@ -68,9 +68,12 @@ struct jobs *jobs_new(size_t max);
 void jobs_set_max(struct jobs *jobs, size_t max);
 void jobs_free(struct jobs *jobs);	/* and all jobs and lanes */
 
-/* Finds or makes. The name is "queue:NAME" or the handler's. */
+/* Finds or makes. The name is LANE_QUEUE "NAME" or the handler's. */
+#define LANE_QUEUE "queue:"
 struct lane *jobs_lane(struct jobs *jobs, const char *name);
 const char *lane_name(const struct lane *lane);
+/* The queue's name; NULL: it is a handler's. */
+const char *lane_queue_name(const struct lane *lane);
 void lane_set_limits(struct lane *lane, const struct lane_limits *limits);
 /* What runs of `lane` counts against the concurrency and the rate of `with` as
  * well, which stands for the handler of a queue; NULL: no more. */

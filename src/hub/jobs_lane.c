@@ -358,6 +358,15 @@ lane_name(const struct lane *lane)
 	return lane->name;
 }
 
+const char *
+lane_queue_name(const struct lane *lane)
+{
+	size_t len = strlen(LANE_QUEUE);
+
+	return strncmp(lane->name, LANE_QUEUE, len) == 0 ? lane->name + len :
+							   NULL;
+}
+
 void
 lane_count(const struct lane *lane, size_t *waiting, size_t *queued,
     size_t *running)

@@ -8,7 +8,6 @@
  * may be one for each user, the first thousands.
  */
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -136,7 +135,7 @@ static json_t *
 report_queue(struct hub *hub, const struct conf_queue *queue)
 {
 	json_t *report = json_object();
-	char *name = mem_printf("queue:%s", queue->name);
+	char *name = mem_printf(LANE_QUEUE "%s", queue->name);
 
 	json_object_set_new(report, "name", json_string(queue->name));
 	if (*queue->handler != '\0')
@@ -157,20 +156,20 @@ static void
 report_old_queues(struct hub *hub, json_t *list)
 {
 	size_t waiting, queued, running;
+	const char *name;
 	struct lane *lane;
 	json_t *report;
 
 	for (lane = jobs_first_lane(work_jobs(hub)); lane != NULL;
 	     lane = lane_next(lane)) {
 		lane_count(lane, &waiting, &queued, &running);
-		if (strncmp(lane_name(lane), "queue:", 6) != 0 ||
-		    waiting + queued + running == 0 ||
-		    conf_find_queue(hub->conf,
-			msg_text(lane_name(lane) + 6)) < hub->conf->queue.n)
+		name = lane_queue_name(lane);
+		if (name == NULL || waiting + queued + running == 0 ||
+		    conf_find_queue(hub->conf, msg_text(name)) <
+			hub->conf->queue.n)
 			continue;
 		report = json_object();
-		json_object_set_new(report, "name",
-		    json_string(lane_name(lane) + 6));
+		json_object_set_new(report, "name", json_string(name));
 		json_object_set_new(report, "in_config", json_false());
 		report_lane(hub, report, lane);
 		json_array_append_new(list, report);
@@ -188,7 +187,7 @@ report_handlers(struct hub *hub)
 	for (lane = jobs_first_lane(work_jobs(hub)); lane != NULL;
 	     lane = lane_next(lane)) {
 		lane_count(lane, &waiting, &queued, &running);
-		if (strncmp(lane_name(lane), "queue:", 6) == 0 ||
+		if (lane_queue_name(lane) != NULL ||
 		    waiting + queued + running == 0)
 			continue;
 		report = json_object();

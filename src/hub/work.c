@@ -9,7 +9,6 @@
  * (work_settled()), and what is lost then was an attempt.
  */
 #include <stdlib.h>
-#include <string.h>
 #include <utlist.h>
 
 #include "base/clock.h"
@@ -46,7 +45,7 @@ work_load(void *ctx, const struct job *stored, const char *lane,
 
 	(void)submit;
 	job.lane = jobs_lane(hub->work->jobs, lane);
-	if (strncmp(lane, "queue:", 6) == 0 &&
+	if (lane_queue_name(job.lane) != NULL &&
 	    work_queue(hub, job.lane) == NULL)
 		lane_set_open(job.lane, false);
 	job.unique = job.unique != NULL ? mem_strdup(job.unique) : NULL;

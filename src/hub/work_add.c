@@ -18,7 +18,6 @@
 #include "hub/effects.h"
 #include "hub/work_impl.h"
 
-#define QUEUE_LANE "queue:"
 #define MAX_HANDLER 129
 #define MAX_UNIQUE 4096
 /* as in the config: what went wrong with each of them is kept */
@@ -38,12 +37,11 @@ work_limit(struct hub *hub, const char *handler)
 const struct conf_queue *
 work_queue(struct hub *hub, const struct lane *lane)
 {
-	const char *name = lane_name(lane);
+	const char *name = lane_queue_name(lane);
 	size_t i;
 
-	if (strncmp(name, QUEUE_LANE, strlen(QUEUE_LANE)) != 0)
+	if (name == NULL)
 		return NULL;
-	name += strlen(QUEUE_LANE);
 	i = conf_find_queue(hub->conf, msg_text(name));
 	return i < hub->conf->queue.n ? &hub->conf->queue.v[i] : NULL;
 }
@@ -51,7 +49,7 @@ work_queue(struct hub *hub, const struct lane *lane)
 static struct lane *
 lane_of_queue(struct hub *hub, const char *name)
 {
-	char *text = mem_printf(QUEUE_LANE "%s", name);
+	char *text = mem_printf(LANE_QUEUE "%s", name);
 	struct lane *lane = jobs_lane(hub->work->jobs, text);
 
 	free(text);
