@@ -132,7 +132,7 @@ letter_read(const struct conf *conf, const struct letters *letters,
 
 	*letter = (struct letter){ .queue = letters->queue };
 	copy_bytes(letter->origin, sizeof(letter->origin),
-	    letter_either(message, "x-death-queue", "x-first-death-queue"));
+	    letter_either(message, DEATH_QUEUE, "x-first-death-queue"));
 	if (letter->origin[0] == '\0' && letters->queue != NULL)
 		mem_copy_string(letter->origin, sizeof(letter->origin),
 		    letters->queue->name);
@@ -184,7 +184,7 @@ json_t *
 letter_json(const struct letters *letters, const struct letter *letter,
     const struct msg_PUBLISH *message, uint64_t size)
 {
-	struct msg_bytes signal = letter_header(message, "x-death-signal");
+	struct msg_bytes signal = letter_header(message, DEATH_SIGNAL);
 	json_t *json = json_object(), *attempts;
 
 	json_set_text(json, "queue",
@@ -193,11 +193,11 @@ letter_json(const struct letters *letters, const struct letter *letter,
 	json_set_text(json, "dead_queue", msg_text(letters->name));
 	json_set_text(json, "id", msg_text(letter->id));
 	json_set_text(json, "reason",
-	    letter_either(message, "x-death-reason", "x-first-death-reason"));
-	json_set_text(json, "detail", letter_header(message, "x-death-detail"));
-	json_set_text(json, "at", letter_header(message, "x-death-time"));
-	json_set_text(json, "host", letter_header(message, "x-death-host"));
-	attempts = json_number(letter_header(message, "x-death-attempts"));
+	    letter_either(message, DEATH_REASON, "x-first-death-reason"));
+	json_set_text(json, "detail", letter_header(message, DEATH_DETAIL));
+	json_set_text(json, "at", letter_header(message, DEATH_TIME));
+	json_set_text(json, "host", letter_header(message, DEATH_HOST));
+	attempts = json_number(letter_header(message, DEATH_ATTEMPTS));
 	if (attempts != NULL)
 		json_object_set_new(json, "attempts", attempts);
 	if (signal.len > 0)
@@ -210,20 +210,12 @@ letter_json(const struct letters *letters, const struct letter *letter,
 /* ------------------------------------------------------------ back to life */
 
 static bool
-starts(struct msg_bytes bytes, const char *prefix)
-{
-	size_t len = strlen(prefix);
-
-	return bytes.len >= len && memcmp(bytes.p, prefix, len) == 0;
-}
-
-static bool
 letter_drops(const struct msg_ATTR *attr)
 {
 	return attr->what == CALL_HEADER &&
-	    (starts(attr->name, "x-death-") ||
-		starts(attr->name, "x-first-death-") ||
-		starts(attr->name, "x-last-death-") ||
+	    (msg_begins(attr->name, DEATH_HEADERS) ||
+		msg_begins(attr->name, "x-first-death-") ||
+		msg_begins(attr->name, "x-last-death-") ||
 		msg_is(attr->name, RETRY_ATTEMPT) ||
 		msg_is(attr->name, RETRY_AGAIN));
 }

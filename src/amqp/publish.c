@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "core/retry.h"
 
 /* Connections in vain until one message at a time is sent. */
 #define IN_VAIN_MAX 2
@@ -43,7 +44,7 @@ publish_set_up(struct publish *publish, struct rabbit *rabbit, struct why *why)
 	if (result == RABBIT_OK)
 		result = rabbit_confirms(rabbit, &code, why);
 	if (result == RABBIT_OK)
-		result = rabbit_consume(rabbit, REQUEST_ADDRESS, REQUEST_TAG, 0,
+		result = rabbit_consume(rabbit, DIRECT_REPLY_TO, REQUEST_TAG, 0,
 		    true, &code, why);
 	return result;
 }

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "core/retry.h"
 
 /* A refused binding is tried again after so many amqp.refresh. */
 #define BIND_REFRESHES 6
@@ -206,14 +207,6 @@ publish_is_new(struct publish *publish, uint64_t seq,
 	return false;
 }
 
-static bool
-publish_is_answer(struct msg_bytes key)
-{
-	size_t len = strlen(REQUEST_ADDRESS);
-
-	return key.len > len && memcmp(key.p, REQUEST_ADDRESS, len) == 0;
-}
-
 static enum step
 publish_message(struct publish *publish, uint64_t seq, uint64_t uid,
     struct msg_PUBLISH *message)
@@ -247,14 +240,14 @@ publish_message(struct publish *publish, uint64_t seq, uint64_t uid,
 	if (seq == 0) {
 		message->correlation_id = msg_text(
 		    requests_correlation(publish->requests, uid, correlation));
-		message->reply_to = msg_text(REQUEST_ADDRESS);
+		message->reply_to = msg_text(DIRECT_REPLY_TO);
 		if (message->correlation_id.len == 0)
 			return STEP_DONE;
 	}
 	/* That nobody takes it is to be seen whether or not it was asked for.
 	 * What goes to a direct reply-to RabbitMQ would return in any case. */
 	message->mandatory = message->exchange.len != 0 ||
-	    !publish_is_answer(message->key);
+	    !msg_begins(message->key, DIRECT_ADDRESS);
 	if (rabbit_publish(publish->link.rabbit, message, seq == 0, &number,
 		&why) < 0) {
 		publish_refuse(publish, seq, uid, why.text);

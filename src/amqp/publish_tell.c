@@ -20,8 +20,6 @@
 #include "core/call.h"
 #include "core/retry.h"
 
-/* Of a dead letter (hub/delivery.c). */
-#define DEATH_REASON "x-death-reason"
 /* Of a SENT; its frame is far below the smallest hub.max_message. */
 #define SENT_BYTES 32768
 /* Returns that are logged in full, in each of these times. */

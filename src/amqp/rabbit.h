@@ -27,17 +27,11 @@
 #include <stdint.h>
 
 #include "core/msg.h"
-#include "core/retry.h"
 #include "core/url.h"
 
 struct conf;
 struct why;
 struct rabbit;
-
-/* Of a message: how often it was tried, written by us. */
-#define RABBIT_ATTEMPT RETRY_ATTEMPT
-/* Of a reply: the status of the handler (brood_answer.status). */
-#define RABBIT_STATUS RETRY_STATUS
 
 /* What became of a request to the broker. */
 enum rabbit_result {

@@ -15,6 +15,7 @@
 #include "base/utf8.h"
 #include "base/why.h"
 #include "core/call.h"
+#include "core/retry.h"
 
 /* -1: it is no number of 32 bits. */
 static int64_t
@@ -99,9 +100,9 @@ decode_header(struct decoding *d, const struct table_field *field,
 		return why_set(why, "its headers are too large");
 	else
 		attr.value = (struct msg_bytes){ d->text.data, d->text.len };
-	if (msg_is(field->name, RABBIT_ATTEMPT))
+	if (msg_is(field->name, RETRY_ATTEMPT))
 		*d->attempt = parse_positive(attr.value, 1);
-	else if (msg_is(field->name, RABBIT_STATUS))
+	else if (msg_is(field->name, RETRY_STATUS))
 		*d->status = parse_positive(attr.value, 200);
 	if (msg_encode(d->attrs, MSG_ATTR, 0, &attr) < 0)
 		return why_set(why, "its headers are too large");

@@ -16,7 +16,6 @@
 
 struct requests;
 
-#define REQUEST_ADDRESS "amq.rabbitmq.reply-to"
 #define REQUEST_TAG "brood-replies"
 #define REQUEST_CORRELATION_SIZE 32
 

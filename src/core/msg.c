@@ -309,6 +309,14 @@ msg_is(struct msg_bytes bytes, const char *text)
 	return bytes.len == len && memcmp(bytes.p, text, len) == 0;
 }
 
+bool
+msg_begins(struct msg_bytes bytes, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	return bytes.len >= len && memcmp(bytes.p, prefix, len) == 0;
+}
+
 /* ------------------------------------------------------------------ codes */
 
 static const struct {

@@ -170,5 +170,6 @@ _Static_assert(MSG_COUNT <= 64, "msg_part's sets have a bit for each message");
 struct msg_bytes msg_text(const char *text);
 char *msg_string(struct msg_bytes bytes);
 bool msg_is(struct msg_bytes bytes, const char *text);
+bool msg_begins(struct msg_bytes bytes, const char *prefix);
 
 #endif

@@ -7,7 +7,8 @@
  * time to live (x-message-ttl) and the work queue as its dead-letter target: a
  * time to live of each message would end at the head of the queue only. The
  * steps are backoff_min, twice that, and so on up to backoff_max. The hub names
- * them, amqp children declare them. Pure.
+ * them, amqp children declare them. And the headers and addresses that both
+ * know. Pure.
  */
 #ifndef CORE_RETRY_H
 #define CORE_RETRY_H
@@ -23,6 +24,9 @@
 #define RETRY_SUFFIX_MAX 32
 #define RETRY_NAME_SIZE 256
 
+/* How the headers between us begin. */
+#define RETRY_HEADERS "x-brood-"
+
 /* Of a dead message that an operator has sent back to its queue: how often so
  * far. What was done before has another number, so this is no redelivery. */
 #define RETRY_AGAIN "x-brood-retry"
@@ -34,6 +38,21 @@
 #define RETRY_KEY "x-brood-key"
 /* Of a reply: the status of the handler (brood_answer.status). */
 #define RETRY_STATUS "x-brood-status"
+
+/* Of a dead letter: how they begin; why, when and where it died. */
+#define DEATH_HEADERS "x-death-"
+#define DEATH_REASON "x-death-reason"
+#define DEATH_DETAIL "x-death-detail"
+#define DEATH_QUEUE "x-death-queue"
+#define DEATH_ATTEMPTS "x-death-attempts"
+#define DEATH_TIME "x-death-time"
+#define DEATH_HOST "x-death-host"
+#define DEATH_SIGNAL "x-death-signal"
+
+/* RabbitMQ's direct reply-to: what a request names, and how the address begins
+ * that its answer is sent to. Those of the hub's own requests are like that. */
+#define DIRECT_REPLY_TO "amq.rabbitmq.reply-to"
+#define DIRECT_ADDRESS DIRECT_REPLY_TO "."
 
 /* The shortest step of the queue that is no less than delay_ms (the longest, if
  * there is none); 0 for delay_ms <= 0: no delay queue, straight back. */

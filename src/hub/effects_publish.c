@@ -9,7 +9,6 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -64,8 +63,7 @@ static bool
 put_retried(const struct msg_ATTR *attr, struct msg_bytes *exchange,
     struct msg_bytes *key)
 {
-	if (attr->what != CALL_HEADER || attr->name.len < 8 ||
-	    memcmp(attr->name.p, "x-brood-", 8) != 0)
+	if (attr->what != CALL_HEADER || !msg_begins(attr->name, RETRY_HEADERS))
 		return false;
 	if (msg_is(attr->name, RETRY_EXCHANGE))
 		*exchange = attr->value;

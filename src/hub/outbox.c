@@ -220,10 +220,8 @@ outbox_add(struct hub *hub, uint64_t uid, enum msg_id id, const void *msg)
 static bool
 is_fleeting(const struct msg_PUBLISH *publish)
 {
-	size_t prefix = strlen(DIRECT_ADDRESS);
-
-	return publish->exchange.len == 0 && publish->key.len > prefix &&
-	    memcmp(publish->key.p, DIRECT_ADDRESS, prefix) == 0;
+	return publish->exchange.len == 0 &&
+	    msg_begins(publish->key, DIRECT_ADDRESS);
 }
 
 void

@@ -85,9 +85,8 @@ void work_abandon(struct hub *hub, uint64_t uid);
 
 /* --- brood_request() */
 
-/* The address that it gives its message as reply_to. */
-#define DIRECT_ADDRESS "amq.rabbitmq.reply-to."
-/* Is it one? Then of which message. */
+/* Is it the DIRECT_ADDRESS that it gives a message as reply_to? Then of
+ * which. */
 bool direct_parse(struct msg_bytes address, uint64_t *uid);
 /* By broker.c: somebody publishes (again), or nobody does: those that wait are
  * sent, or refused. And a child has left: what was sent to it finds no answer

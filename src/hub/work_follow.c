@@ -207,14 +207,6 @@ death_word(struct hub *hub, const struct job *job, const char *why)
 	return job->state == JOB_FAILED ? "rejected" : "dead";
 }
 
-static bool
-begins(struct msg_bytes name, const char *with)
-{
-	size_t len = strlen(with);
-
-	return name.len >= len && memcmp(name.p, with, len) == 0;
-}
-
 /* The headers of the message, without those of an earlier death; and for a
  * broker, which gives it to us under another key, the first one. */
 static void
@@ -230,7 +222,7 @@ follow_headers(const struct job *job, const struct msg_SUBMIT *submit,
 	    msg_part(submit->attrs, &at, MSG_ID_BIT(ATTR), &id, &msg, NULL) > 0)
 		if (msg.ATTR.what == CALL_RAW ||
 		    (msg.ATTR.what == CALL_HEADER &&
-			!begins(msg.ATTR.name, "x-death-")))
+			!msg_begins(msg.ATTR.name, DEATH_HEADERS)))
 			msg_encode(attrs, MSG_ATTR, 0, &msg.ATTR);
 	if (job->kind != JOB_DELIVERED || exchange.len == 0)
 		return;
@@ -248,17 +240,17 @@ letter_headers(struct hub *hub, const struct job *job,
 	char text[CLOCK_TEXT_SIZE], host[256] = "";
 
 	follow_headers(job, submit, attrs);
-	put_header(attrs, "x-death-reason", death_word(hub, job, why));
-	put_header(attrs, "x-death-detail", why);
-	put_header(attrs, "x-death-queue", queue);
+	put_header(attrs, DEATH_REASON, death_word(hub, job, why));
+	put_header(attrs, DEATH_DETAIL, why);
+	put_header(attrs, DEATH_QUEUE, queue);
 	snprintf(text, sizeof(text), "%u", job->attempts);
-	put_header(attrs, "x-death-attempts", text);
-	put_header(attrs, "x-death-time",
+	put_header(attrs, DEATH_ATTEMPTS, text);
+	put_header(attrs, DEATH_TIME,
 	    clock_format_wall(hub->wall_ms * NS_PER_MS, text));
 	if (gethostname(host, sizeof(host) - 1) == 0)
-		put_header(attrs, "x-death-host", host);
-	if (begins(msg_text(why), WORK_KILLED))
-		put_header(attrs, "x-death-signal", why + strlen(WORK_KILLED));
+		put_header(attrs, DEATH_HOST, host);
+	if (msg_begins(msg_text(why), WORK_KILLED))
+		put_header(attrs, DEATH_SIGNAL, why + strlen(WORK_KILLED));
 }
 
 /* The message that a full queue let go would come back to it for ever. */

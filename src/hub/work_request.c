@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "brood.h"
+#include "core/retry.h"
 #include "core/uid.h"
 #include "hub/broker.h"
 #include "hub/effects.h"
@@ -59,7 +60,7 @@ direct_parse(struct msg_bytes address, uint64_t *uid)
 	uint64_t token;
 
 	if (address.len != prefix + sizeof(text) - 1 ||
-	    memcmp(address.p, DIRECT_ADDRESS, prefix) != 0)
+	    !msg_begins(address, DIRECT_ADDRESS))
 		return false;
 	memcpy(text, address.p + prefix, sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';

@@ -16,6 +16,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "core/call.h"
+#include "core/retry.h"
 
 static struct amqp amqp;
 static struct loop loop;
@@ -162,7 +163,7 @@ rabbit_consume(struct rabbit *rabbit, const char *queue, const char *tag,
 	(void)prefetch;
 	(void)code;
 	(void)why;
-	ck_assert_str_eq(queue, REQUEST_ADDRESS);
+	ck_assert_str_eq(queue, DIRECT_REPLY_TO);
 	ck_assert_str_eq(tag, REQUEST_TAG);
 	ck_assert(no_ack);
 	return RABBIT_OK;
@@ -189,11 +190,11 @@ rabbit_publish(struct rabbit *rabbit, const struct msg_PUBLISH *message,
 {
 	(void)rabbit;
 	ck_assert_uint_eq(message->mandatory,
-	    !msg_is(message->key, REQUEST_ADDRESS ".abc"));
+	    !msg_is(message->key, DIRECT_ADDRESS "abc"));
 	if (msg_is(message->key, "unsendable"))
 		return why_set(why, "too many headers");
 	*number = ++published;
-	if (msg_is(message->reply_to, REQUEST_ADDRESS))
+	if (msg_is(message->reply_to, DIRECT_REPLY_TO))
 		snprintf(correlation, sizeof(correlation), "%.*s",
 		    (int)message->correlation_id.len,
 		    message->correlation_id.p);
@@ -400,8 +401,8 @@ START_TEST(publishes_and_confirms)
 	up();
 	want("declare link:1:1 ");
 	send(1, 1, 2);
-	send_to(1, 3, "", REQUEST_ADDRESS ".abc");
-	want("pub:1 pub:2 pub:" REQUEST_ADDRESS ".abc ");
+	send_to(1, 3, "", DIRECT_ADDRESS "abc");
+	want("pub:1 pub:2 pub:" DIRECT_REPLY_TO ".abc ");
 	confirm(2, true, true);
 	want("sent:1 1c 2c ");
 	ck_assert(!publish_is_idle(publish));

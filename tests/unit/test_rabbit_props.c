@@ -11,6 +11,7 @@
 #include "amqp/rabbit_props.h"
 #include "base/why.h"
 #include "core/call.h"
+#include "core/retry.h"
 
 #define MAX_HEADERS 65536
 #define BYTES(text)                    \
@@ -165,8 +166,8 @@ START_TEST(members_go_and_come_back)
 	struct props props;
 
 	add_attr(CALL_HEADER, "colour", "blue");
-	add_attr(CALL_HEADER, RABBIT_ATTEMPT, "3");
-	add_attr(CALL_HEADER, RABBIT_STATUS, "404");
+	add_attr(CALL_HEADER, RETRY_ATTEMPT, "3");
+	add_attr(CALL_HEADER, RETRY_STATUS, "404");
 	said.attrs = of(&attrs);
 	ck_assert_int_eq(props_encode(&said, false, &out, &why), 0);
 	ck_assert_int_eq(props_split(of(&out), &props), 0);
