@@ -78,15 +78,10 @@ letters_of(const struct conf *conf, const struct conf_queue *queue,
 static struct msg_bytes
 letter_header(const struct msg_PUBLISH *message, const char *name)
 {
-	enum msg_id id;
-	union msg msg;
-	size_t at = 0;
+	struct msg_bytes value = { "", 0 };
 
-	while (msg_part(message->attrs, &at, MSG_ID_BIT(ATTR), &id, &msg,
-		   NULL) == 1)
-		if (msg.ATTR.what == CALL_HEADER && msg_is(msg.ATTR.name, name))
-			return msg.ATTR.value;
-	return (struct msg_bytes){ "", 0 };
+	msg_attr(message->attrs, CALL_HEADER, name, &value);
+	return value;
 }
 
 static struct msg_bytes

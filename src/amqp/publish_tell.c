@@ -126,20 +126,13 @@ publish_must_arrive(const struct publish *publish,
     const struct msg_PUBLISH *message)
 {
 	enum retry_kind kind;
-	enum msg_id id;
-	union msg msg;
+	struct msg_bytes reason;
 	int64_t step_ms;
-	size_t at = 0;
 
 	if (message->exchange.len == 0)
 		return retry_parse(publish->amqp->conf, message->key, &kind,
 			   &step_ms) != NULL;
-	while (msg_part(message->attrs, &at, MSG_ID_BIT(ATTR), &id, &msg,
-		   NULL) == 1)
-		if (msg.ATTR.what == CALL_HEADER &&
-		    msg_is(msg.ATTR.name, DEATH_REASON))
-			return true;
-	return false;
+	return msg_attr(message->attrs, CALL_HEADER, DEATH_REASON, &reason);
 }
 
 void

@@ -317,6 +317,22 @@ msg_begins(struct msg_bytes bytes, const char *prefix)
 	return bytes.len >= len && memcmp(bytes.p, prefix, len) == 0;
 }
 
+bool
+msg_attr(struct msg_bytes parts, unsigned what, const char *name,
+    struct msg_bytes *value)
+{
+	enum msg_id id;
+	union msg msg;
+	size_t at = 0;
+
+	while (msg_part(parts, &at, MSG_ID_BIT(ATTR), &id, &msg, NULL) == 1)
+		if (msg.ATTR.what == what && msg_is(msg.ATTR.name, name)) {
+			*value = msg.ATTR.value;
+			return true;
+		}
+	return false;
+}
+
 /* ------------------------------------------------------------------ codes */
 
 static const struct {

@@ -172,4 +172,9 @@ char *msg_string(struct msg_bytes bytes);
 bool msg_is(struct msg_bytes bytes, const char *text);
 bool msg_begins(struct msg_bytes bytes, const char *prefix);
 
+/* The first ATTR among parts that is `what` (enum call_lookup) and has that
+ * name; false, and *value as it was, when there is none. */
+bool msg_attr(struct msg_bytes parts, unsigned what, const char *name,
+    struct msg_bytes *value);
+
 #endif

@@ -95,7 +95,7 @@ delivery_uid(struct hub *hub, const struct conf_queue *queue,
 	char text[4 * 256], *at = text;
 	uint64_t uid;
 
-	work_attr(publish->attrs, CALL_HEADER, RETRY_AGAIN, &again);
+	msg_attr(publish->attrs, CALL_HEADER, RETRY_AGAIN, &again);
 	if (again.len > 255)
 		again.len = 255;
 	at = put_text(at, msg_text(queue->name));

@@ -33,7 +33,7 @@ follow_property(const struct msg_SUBMIT *submit, const char *name)
 {
 	struct msg_bytes value = { "", 0 };
 
-	work_attr(submit->attrs, CALL_PROPERTY, name, &value);
+	msg_attr(submit->attrs, CALL_PROPERTY, name, &value);
 	return value;
 }
 

@@ -202,9 +202,7 @@ void work_forget(struct hub *hub, struct job *job);
 
 /* A part that was encoded: -1 when it is not one of that kind. */
 int work_decode(struct msg_bytes bytes, enum msg_id id, union msg *msg);
-/* An attribute among parts; false when there is none. */
-bool work_attr(struct msg_bytes attrs, unsigned what, const char *name,
-    struct msg_bytes *value);
+/* Adds an ATTR to parts. */
 void work_put_attr(struct buf *attrs, unsigned what, const char *name,
     struct msg_bytes value);
 

@@ -231,22 +231,6 @@ work_forget(struct hub *hub, struct job *job)
 	jobs_remove(hub->work->jobs, job);
 }
 
-bool
-work_attr(struct msg_bytes attrs, unsigned what, const char *name,
-    struct msg_bytes *value)
-{
-	enum msg_id id;
-	union msg msg;
-	size_t at = 0;
-
-	while (msg_part(attrs, &at, MSG_ID_BIT(ATTR), &id, &msg, NULL) > 0)
-		if (msg.ATTR.what == what && msg_is(msg.ATTR.name, name)) {
-			*value = msg.ATTR.value;
-			return true;
-		}
-	return false;
-}
-
 void
 work_put_attr(struct buf *attrs, unsigned what, const char *name,
     struct msg_bytes value)

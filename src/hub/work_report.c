@@ -94,7 +94,7 @@ report_submit(struct hub *hub, const struct stored_job *stored,
 		return;
 	put_text(report, "handler", msg.SUBMIT.handler);
 	if ((job->kind == JOB_MESSAGE || job->kind == JOB_DELIVERED) &&
-	    work_attr(msg.SUBMIT.attrs, CALL_PROPERTY, "queue", &queue))
+	    msg_attr(msg.SUBMIT.attrs, CALL_PROPERTY, "queue", &queue))
 		put_text(report, "queue", queue);
 	if (job->kind == JOB_SCHEDULED)
 		put_text(report, "schedule", msg.SUBMIT.path);

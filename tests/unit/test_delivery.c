@@ -201,11 +201,11 @@ START_TEST(keeps_its_first_key)
 	want(1, MSG_OK);
 	run = &want(1, MSG_RUN)->msg.RUN;
 	ck_assert_uint_eq(run->attempt, 2);
-	ck_assert(work_attr(run->attrs, CALL_PROPERTY, "exchange", &value));
+	ck_assert(msg_attr(run->attrs, CALL_PROPERTY, "exchange", &value));
 	ck_assert(msg_is(value, "topics"));
-	ck_assert(work_attr(run->attrs, CALL_PROPERTY, "routing_key", &value));
+	ck_assert(msg_attr(run->attrs, CALL_PROPERTY, "routing_key", &value));
 	ck_assert(msg_is(value, "one.two"));
-	ck_assert(!work_attr(run->attrs, CALL_HEADER, RETRY_ATTEMPT, &value));
+	ck_assert(!msg_attr(run->attrs, CALL_HEADER, RETRY_ATTEMPT, &value));
 }
 END_TEST
 
@@ -835,7 +835,7 @@ START_TEST(runs_by_its_priority)
 	connect_worker(1);
 	turn();
 	run = &want(1, MSG_RUN)->msg.RUN;
-	ck_assert(work_attr(run->attrs, CALL_PROPERTY, "message_id", &value));
+	ck_assert(msg_attr(run->attrs, CALL_PROPERTY, "message_id", &value));
 	ck_assert(msg_is(value, "b"));
 }
 END_TEST
