@@ -79,6 +79,7 @@ call_done(struct hub *hub, struct job *job, const struct msg_DONE *done,
     uint64_t session, uint32_t request)
 {
 	struct item *item = item_of(hub, job);
+	struct msg_RESULT result;
 	struct why why = { "" };
 	enum hub_code code;
 
@@ -98,16 +99,8 @@ call_done(struct hub *hub, struct job *job, const struct msg_DONE *done,
 		call_fail(hub, job, code, why.text);
 		return;
 	}
-	call_answer(hub, item,
-	    &(struct msg_RESULT){
-		.outcome = done->outcome,
-		.status = done->status,
-		.type = done->type,
-		.headers = done->headers,
-		.body = done->body,
-		.problem = done->problem,
-		.retry_after_ns = done->retry_after_ns,
-	    });
+	result = work_result(done);
+	call_answer(hub, item, &result);
 	work_forget(hub, job);
 }
 

@@ -177,14 +177,7 @@ bool
 follow_success(struct hub *hub, struct job *job,
     const struct msg_SUBMIT *submit, const struct msg_DONE *done)
 {
-	struct msg_RESULT result = {
-		.outcome = done->outcome,
-		.status = done->status,
-		.type = done->type,
-		.headers = done->headers,
-		.body = done->body,
-		.problem = done->problem,
-	};
+	struct msg_RESULT result = work_result(done);
 
 	if (submit->then.len > 0)
 		follow_job(hub, job, submit, submit->then, done->type,
@@ -229,6 +222,25 @@ follow_headers(const struct job *job, const struct msg_SUBMIT *submit,
 	work_put_attr(attrs, CALL_HEADER, RETRY_EXCHANGE, exchange);
 	work_put_attr(attrs, CALL_HEADER, RETRY_KEY,
 	    follow_property(submit, "routing_key"));
+}
+
+/* It once more, with these headers, to nobody yet. */
+static struct msg_PUBLISH
+follow_message(const struct job *job, const struct msg_SUBMIT *submit,
+    const struct buf *attrs)
+{
+	return (struct msg_PUBLISH){
+		.uid = uid_make(),
+		.type = submit->type,
+		.body = submit->body,
+		.priority = job->priority,
+		.ttl_ms = -1,
+		.message_id = follow_property(submit, "message_id"),
+		.correlation_id = follow_property(submit, "correlation_id"),
+		.attrs = { attrs->data, attrs->len },
+		.id = submit->id,
+		.traceparent = submit->traceparent,
+	};
 }
 
 /* And why it died. */
@@ -279,6 +291,7 @@ follow_letter(struct hub *hub, const struct job *job,
 {
 	const struct conf_queue *queue = work_queue(hub, job->lane);
 	char name[RETRY_NAME_SIZE];
+	struct msg_PUBLISH letter;
 	struct msg_bytes key;
 	struct buf attrs;
 	size_t taken;
@@ -297,21 +310,10 @@ follow_letter(struct hub *hub, const struct job *job,
 		return false;
 	buf_init(&attrs, SIZE_MAX - 1);
 	letter_headers(hub, job, submit, queue->name, why, &attrs);
-	taken = effects_publish(hub,
-	    &(struct msg_PUBLISH){
-		.uid = uid_make(),
-		.exchange = msg_text(queue->dead_letter_exchange),
-		.key = key,
-		.type = submit->type,
-		.body = submit->body,
-		.priority = job->priority,
-		.ttl_ms = -1,
-		.message_id = follow_property(submit, "message_id"),
-		.correlation_id = follow_property(submit, "correlation_id"),
-		.attrs = { attrs.data, attrs.len },
-		.id = submit->id,
-		.traceparent = submit->traceparent,
-	    });
+	letter = follow_message(job, submit, &attrs);
+	letter.exchange = msg_text(queue->dead_letter_exchange);
+	letter.key = key;
+	taken = effects_publish(hub, &letter);
 	buf_release(&attrs);
 	return taken > 0;
 }
@@ -347,26 +349,16 @@ follow_retry(struct hub *hub, const struct job *job,
     int64_t step_ms)
 {
 	char name[RETRY_NAME_SIZE], attempt[16];
+	struct msg_PUBLISH delayed;
 	struct buf attrs;
 
 	buf_init(&attrs, SIZE_MAX - 1);
 	follow_headers(job, submit, &attrs);
 	snprintf(attempt, sizeof(attempt), "%u", job->attempts + 1U);
 	put_header(&attrs, RETRY_ATTEMPT, attempt);
-	outbox_publish(hub,
-	    &(struct msg_PUBLISH){
-		.uid = uid_make(),
-		.key = msg_text(retry_name(queue, step_ms, name)),
-		.type = submit->type,
-		.body = submit->body,
-		.priority = job->priority,
-		.ttl_ms = -1,
-		.message_id = follow_property(submit, "message_id"),
-		.correlation_id = follow_property(submit, "correlation_id"),
-		.reply_to = follow_property(submit, "reply_to"),
-		.attrs = { attrs.data, attrs.len },
-		.id = submit->id,
-		.traceparent = submit->traceparent,
-	    });
+	delayed = follow_message(job, submit, &attrs);
+	delayed.key = msg_text(retry_name(queue, step_ms, name));
+	delayed.reply_to = follow_property(submit, "reply_to");
+	outbox_publish(hub, &delayed);
 	buf_release(&attrs);
 }

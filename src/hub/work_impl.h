@@ -202,6 +202,8 @@ void work_forget(struct hub *hub, struct job *job);
 
 /* A part that was encoded: -1 when it is not one of that kind. */
 int work_decode(struct msg_bytes bytes, enum msg_id id, union msg *msg);
+/* What a DONE says, for whoever waits for it. */
+struct msg_RESULT work_result(const struct msg_DONE *done);
 /* Adds an ATTR to parts. */
 void work_put_attr(struct buf *attrs, unsigned what, const char *name,
     struct msg_bytes value);

@@ -231,6 +231,20 @@ work_forget(struct hub *hub, struct job *job)
 	jobs_remove(hub->work->jobs, job);
 }
 
+struct msg_RESULT
+work_result(const struct msg_DONE *done)
+{
+	return (struct msg_RESULT){
+		.outcome = done->outcome,
+		.status = done->status,
+		.type = done->type,
+		.headers = done->headers,
+		.body = done->body,
+		.problem = done->problem,
+		.retry_after_ns = done->retry_after_ns,
+	};
+}
+
 void
 work_put_attr(struct buf *attrs, unsigned what, const char *name,
     struct msg_bytes value)

@@ -137,6 +137,7 @@ static bool
 request_replay(struct hub *hub, struct peer *peer, uint32_t request,
     uint64_t uid)
 {
+	struct msg_RESULT result;
 	struct stored_job stored;
 	union msg msg;
 	bool answered = false;
@@ -146,15 +147,8 @@ request_replay(struct hub *hub, struct peer *peer, uint32_t request,
 	if (job_is_finished(stored.job.state) &&
 	    work_decode((struct msg_bytes){ stored.done, stored.done_len },
 		MSG_DONE, &msg) == 0) {
-		peer_send(peer, MSG_RESULT, request,
-		    &(struct msg_RESULT){
-			.outcome = msg.DONE.outcome,
-			.status = msg.DONE.status,
-			.type = msg.DONE.type,
-			.headers = msg.DONE.headers,
-			.body = msg.DONE.body,
-			.problem = msg.DONE.problem,
-		    });
+		result = work_result(&msg.DONE);
+		peer_send(peer, MSG_RESULT, request, &result);
 		answered = true;
 	}
 	stored_job_release(&stored);
