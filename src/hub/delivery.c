@@ -271,13 +271,9 @@ delivery_room(struct hub *hub, const struct msg_DELIVER *deliver,
 		why_set(why, "%s", why_not);
 		return HUB_NO_SPACE;
 	}
-	if (deliver->publish.len + WORK_SLACK > conf->hub.max_message) {
-		why_set(why,
-		    "a message of %zu bytes is too large for "
-		    "hub.max_message (%zu)",
-		    deliver->publish.len, conf->hub.max_message);
+	if (!work_fits(hub, "message", deliver->publish.len,
+		deliver->publish.len, why))
 		return HUB_TOO_LARGE;
-	}
 	if (most < conf->tasks.cache)
 		most = conf->tasks.cache;
 	if (hub->work->delivereds < (size_t)conf->tasks.max_waiting &&

@@ -213,13 +213,8 @@ publish_check(struct hub *hub, const struct msg_PUBLISH *publish, size_t *queue,
 		    SHORT_STRING);
 		return HUB_BAD;
 	}
-	if (size + WORK_SLACK > hub->conf->hub.max_message) {
-		why_set(why,
-		    "a message of %zu bytes is too large for hub.max_message "
-		    "(%zu)",
-		    publish->body.len, hub->conf->hub.max_message);
+	if (!work_fits(hub, "message", size, publish->body.len, why))
 		return HUB_TOO_LARGE;
-	}
 	*bytes += size;
 	return outbox_would_add(hub, nth, *bytes, why);
 }

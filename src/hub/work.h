@@ -19,6 +19,10 @@
 /* By so much a job or a message may grow on its way: headers of a death, what
  * it follows. */
 #define WORK_SLACK 16384
+/* Does a frame have room for it and that? If not, with the reason, which names
+ * the size of the body: what who sent it knows. */
+bool work_fits(const struct hub *hub, const char *what, size_t size,
+    size_t body_size, struct why *why);
 
 int work_start(struct hub *hub, struct why *why);	/* loads what waits */
 void work_stop(struct hub *hub);

@@ -162,6 +162,19 @@ parts_ok(struct msg_bytes parts, struct why *why)
 	return n == 0;
 }
 
+bool
+work_fits(const struct hub *hub, const char *what, size_t size,
+    size_t body_size, struct why *why)
+{
+	size_t max = hub->conf->hub.max_message;
+
+	if (size + WORK_SLACK <= max)
+		return true;
+	why_set(why, "a %s of %zu bytes is too large for hub.max_message (%zu)",
+	    what, body_size, max);
+	return false;
+}
+
 enum hub_code
 work_is_sane(struct hub *hub, const struct work_new *new, struct why *why)
 {
@@ -242,13 +255,9 @@ work_would_add(struct hub *hub, const struct work_new *new, size_t more,
 
 	if (code != HUB_OK)
 		return code;
-	if (new->submit->body.len + WORK_SLACK > hub->conf->hub.max_message) {
-		why_set(why,
-		    "a job or message of %zu bytes is too large for "
-		    "hub.max_message (%zu)",
-		    new->submit->body.len, hub->conf->hub.max_message);
+	if (!work_fits(hub, "job or message", new->submit->body.len,
+		new->submit->body.len, why))
 		return HUB_TOO_LARGE;
-	}
 	if (new->submit->idempotency.len > 0 &&
 	    store_find_idempotent(hub->store, new->submit->idempotency, &uid,
 		&token, &fingerprint)) {

@@ -253,18 +253,14 @@ static enum hub_code
 request_check(struct hub *hub, const struct msg_PUBLISH *publish,
     struct why *why)
 {
-	size_t *queue, size = msg_size(MSG_PUBLISH, publish);
+	size_t *queue;
 	int n;
 
 	if (directs_are_full(hub, why))
 		return HUB_FULL;
-	if (size + WORK_SLACK > hub->conf->hub.max_message) {
-		why_set(why,
-		    "a message of %zu bytes is too large for hub.max_message "
-		    "(%zu)",
-		    publish->body.len, hub->conf->hub.max_message);
+	if (!work_fits(hub, "message", msg_size(MSG_PUBLISH, publish),
+		publish->body.len, why))
 		return HUB_TOO_LARGE;
-	}
 	queue = mem_array(hub->conf->queue.n + 1, sizeof(*queue));
 	n = exchanges_route(hub->exchanges, publish->exchange, publish->key,
 	    queue, why);
