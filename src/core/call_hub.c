@@ -165,14 +165,6 @@ call_remember(struct call_note **notes, struct msg_bytes bytes)
 	return call_note_add(notes, bytes)->bytes;
 }
 
-json_t *
-call_remember_json(struct call_note **notes, json_t *json)
-{
-	if (json != NULL)
-		call_note_add(notes, msg_text(NULL))->json = json;
-	return json;
-}
-
 void
 call_forget(struct call_note **notes)
 {

@@ -75,8 +75,6 @@ int call_effect(struct brood_call *call, enum msg_id id, const void *msg);
 /* A terminated copy that lives as long as the call; of a list in *notes, until
  * call_forget(). */
 char *call_remember(struct call_note **notes, struct msg_bytes bytes);
-/* The same for a reference. */
-json_t *call_remember_json(struct call_note **notes, json_t *json);
 void call_forget(struct call_note **notes);
 
 /* A value for the handler, remembered in *notes. */
