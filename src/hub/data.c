@@ -335,12 +335,6 @@ data_set_version(struct data *data, uint64_t version)
 }
 
 void
-data_no_limits(struct data *data, bool on)
-{
-	data->no_limits = on;
-}
-
-void
 data_load(struct data *data, const struct data_value *value)
 {
 	struct msg_bytes key = { value->key, value->key_len };

@@ -66,25 +66,12 @@ void data_incr(struct data *data, const struct msg_INCR *incr, int64_t wall_ms,
 void data_delete(struct data *data, const struct msg_DELETE *del,
     int64_t wall_ms, struct data_change *change);
 
-/* Would it? For effects, which decide on all before they do any: HUB_OK, or the
- * code with a sentence. A condition that does not hold is HUB_CONFLICT. */
-enum hub_code data_would_set(struct data *data, const struct msg_SET *set,
-    int64_t wall_ms, const char **why);
-enum hub_code data_would_incr(struct data *data, const struct msg_INCR *incr,
-    int64_t wall_ms, const char **why);
-enum hub_code data_would_delete(struct data *data,
-    const struct msg_DELETE *del, int64_t wall_ms, const char **why);
-
 /* As it was stored or is to be again, whatever there is; version 0: it goes.
  * Versions go on from there. Nobody is told, and no limit applies: a config
  * with less memory than before takes no more until it is below. */
 void data_load(struct data *data, const struct data_value *value);
 /* Versions go on behind this one. */
 void data_set_version(struct data *data, uint64_t version);
-
-/* While it is on, nothing is refused for want of room: for what data_would_…()
- * has allowed, each by itself. */
-void data_no_limits(struct data *data, bool on);
 
 /* Keys behind `after` that begin with `prefix`, in the order of their bytes;
  * `each` returns false to end it. */

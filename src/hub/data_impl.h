@@ -15,7 +15,6 @@ struct data {
 	data_gone_fn *gone;
 	void *ctx;
 	uint64_t version;
-	bool no_limits;
 	struct data_value found, changed;
 	char digits[2][24]; /* of the two */
 };

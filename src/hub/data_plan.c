@@ -40,8 +40,6 @@ data_fits(const struct data *data, const struct data_rule *rule, size_t own,
 	const struct data_table *table = &data->table;
 	size_t evictable = table->cache_bytes - (rule->cache ? own : 0);
 
-	if (data->no_limits)
-		return true;
 	if (rule->max > 0 &&
 	    (rule->cache ? own : rule->bytes) + more > rule->max)
 		return false;
@@ -153,39 +151,4 @@ data_plan_incr(struct data *data, const struct msg_INCR *incr, int64_t wall_ms,
 	if (plan->entry != NULL)
 		return HUB_OK;
 	return data_judge_room(data, NULL, incr->key, 0, &plan->more, why);
-}
-
-enum hub_code
-data_would_set(struct data *data, const struct msg_SET *set, int64_t wall_ms,
-    const char **why)
-{
-	struct data_plan plan;
-	enum hub_code code = data_plan_set(data, set, wall_ms, &plan, why);
-
-	if (code != HUB_OK || plan.holds)
-		return code;
-	*why = set->only == DATA_IF_ABSENT ? "the key is there already" :
-					     "the key has another version";
-	return HUB_CONFLICT;
-}
-
-enum hub_code
-data_would_incr(struct data *data, const struct msg_INCR *incr, int64_t wall_ms,
-    const char **why)
-{
-	struct data_plan plan;
-
-	return data_plan_incr(data, incr, wall_ms, &plan, why);
-}
-
-enum hub_code
-data_would_delete(struct data *data, const struct msg_DELETE *del,
-    int64_t wall_ms, const char **why)
-{
-	struct data_entry *entry = data_live(data, del->key, wall_ms);
-
-	if (data_condition(entry, del->only, del->version))
-		return HUB_OK;
-	*why = "the key has another version";
-	return HUB_CONFLICT;
 }
