@@ -14,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -331,30 +329,10 @@ control_on_accept(void *ctx, unsigned events)
 int
 control_open(struct master *master, struct why *why)
 {
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	const char *path = master->control_path;
-
-	if (strlen(path) >= sizeof un.sun_path)
-		return why_set(why,
-		    "control.socket %s is longer than %zu"
-		    " bytes",
-		    path, sizeof un.sun_path - 1);
-	mem_copy_string(un.sun_path, sizeof un.sun_path, path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = listen_private("control.socket", master->control_path, 64,
+	    why);
 	if (fd < 0)
-		return why_set(why, "cannot make the control socket: %s",
-		    strerror(errno));
-	/* the pid file is locked by us: whoever made this file is gone */
-	unlink(path);
-	mode_t old = umask(0177);
-	int bound = bind(fd, (struct sockaddr *)&un, sizeof un);
-	umask(old);
-	if (bound < 0 || listen(fd, 64) < 0) {
-		why_set(why, "cannot listen on control.socket %s: %s", path,
-		    strerror(errno));
-		close(fd);
 		return -1;
-	}
 	struct control *control = mem_alloc(sizeof *control);
 	control->master = master;
 	loop_timer_init(&control->pause, control_on_pause_end, control);

@@ -9,13 +9,9 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/mem.h"
 #include "base/why.h"
 #include "master/family.h"
 
@@ -26,38 +22,22 @@
 int
 hubsock_open(struct master *master, struct why *why)
 {
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	const struct privilege *become = &master->become;
 	const char *path = conf_hub_socket(master->current->conf,
 	    master->hub_path);
+	int fd = listen_private("hub.socket", path, HUBSOCK_BACKLOG, why);
 
-	if (strlen(path) >= sizeof un.sun_path)
-		return why_set(why, "hub.socket %s is longer than %zu bytes",
-		    path, sizeof un.sun_path - 1);
-	mem_copy_string(un.sun_path, sizeof un.sun_path, path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return why_set(why, "cannot make the hub's socket: %s",
-		    strerror(errno));
-	/* the pid file is locked by us: whoever made this file is gone */
-	unlink(path);
-	mode_t old = umask(0177);
-	int bound = bind(fd, (struct sockaddr *)&un, sizeof un);
-	umask(old);
-	if (bound < 0 || listen(fd, HUBSOCK_BACKLOG) < 0)
-		why_set(why, "cannot listen on hub.socket %s: %s", path,
-		    strerror(errno));
-	else if (become->change && lchown(path, become->uid, become->gid) < 0)
+		return -1;
+	if (become->change && lchown(path, become->uid, become->gid) < 0) {
 		why_set(why, "cannot give hub.socket %s to service.user: %s",
 		    path, strerror(errno));
-	else {
-		master->hub_fd = fd;
-		return 0;
-	}
-	close(fd);
-	if (bound == 0)
+		close(fd);
 		unlink(path);
-	return -1;
+		return -1;
+	}
+	master->hub_fd = fd;
+	return 0;
 }
 
 void

@@ -118,6 +118,32 @@ fail:
 	return -1;
 }
 
+int
+listen_private(const char *key, const char *path, int backlog, struct why *why)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+
+	if (strlen(path) >= sizeof un.sun_path)
+		return why_set(why, "%s %s is longer than %zu bytes", key, path,
+		    sizeof un.sun_path - 1);
+	mem_copy_string(un.sun_path, sizeof un.sun_path, path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return why_set(why, "cannot make the socket of %s: %s", key,
+		    strerror(errno));
+	unlink(path);
+	mode_t old = umask(0177);
+	int bound = bind(fd, (struct sockaddr *)&un, sizeof un);
+	umask(old);
+	if (bound == 0 && listen(fd, backlog) == 0)
+		return fd;
+	why_set(why, "cannot listen on %s %s: %s", key, path, strerror(errno));
+	close(fd);
+	if (bound == 0)
+		unlink(path);
+	return -1;
+}
+
 static int
 listen_open_one(struct listener *listener, const char *text,
     const struct conf *conf, const struct listen_set *old, struct why *why)

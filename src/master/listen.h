@@ -14,6 +14,8 @@
 #include "core/child.h"
 #include "core/conf.h"
 
+struct why;
+
 struct listen_set {
 	struct listener *v;
 	size_t n;
@@ -34,6 +36,12 @@ void listen_close(struct listen_set *set, const struct listen_set *keep);
 /* The children of a master that was killed may hold the addresses for up to a
  * second: waits until they are gone. Blocks; for a start only. */
 void listen_outlive(const struct conf *conf);
+
+/* A Unix socket for its owner only, in place of whatever file is there: for
+ * who holds the lock on the pid file, so that whoever made that is gone. `key`
+ * is the config's. -1 with the reason. */
+int listen_private(const char *key, const char *path, int backlog,
+    struct why *why);
 
 /* Once the config is the current one: backlog and mode of those it has kept. */
 void listen_apply(const struct listen_set *set, const struct conf *conf);
