@@ -10,6 +10,7 @@
 #ifndef BASE_MEM_H
 #define BASE_MEM_H
 
+#include <stdarg.h>
 #include <stddef.h>
 
 /* Zeroed memory; never NULL. Free it with free(3). */
@@ -19,6 +20,8 @@ void *mem_grow(void *p, size_t n, size_t size);     /* realloc, the same */
 char *mem_strdup(const char *s);
 char *mem_printf(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
+char *mem_vprintf(const char *format, va_list ap)
+    __attribute__((format(printf, 1, 0)));
 
 /* NULL with ENOMEM when there is none; not zeroed. */
 void *mem_try_alloc(size_t size);

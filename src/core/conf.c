@@ -23,8 +23,7 @@ conf_errors_add(struct conf_errors *errors, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	if (vasprintf(&line, format, ap) < 0)
-		line = mem_strdup(format);
+	line = mem_vprintf(format, ap);
 	va_end(ap);
 	errors->v = mem_grow(errors->v, errors->n + 1, sizeof(char *));
 	errors->v[errors->n++] = line;

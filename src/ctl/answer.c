@@ -81,8 +81,7 @@ ctl_done(const struct ctl *ctl, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	if (vasprintf(&message, format, ap) == -1)
-		message = mem_strdup("done");
+	message = mem_vprintf(format, ap);
 	va_end(ap);
 	answer_tell(ctl, CMD_OK, message);
 	free(message);
@@ -96,8 +95,7 @@ ctl_fail(const struct ctl *ctl, int code, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	if (vasprintf(&message, format, ap) == -1)
-		message = mem_strdup("failed");
+	message = mem_vprintf(format, ap);
 	va_end(ap);
 	answer_tell(ctl, code, message);
 	free(message);

@@ -131,8 +131,7 @@ table_add(struct table *table, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	if (vasprintf(&text, format, ap) == -1)
-		text = mem_strdup("?");
+	text = mem_vprintf(format, ap);
 	va_end(ap);
 	/* A power of two is when the memory is full. */
 	if ((table->cells & (table->cells - 1)) == 0)
