@@ -11,7 +11,6 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "ctl/format.h"
@@ -116,70 +115,39 @@ show_spare(const json_t *pool, char buf[CELL])
 }
 
 static void
-render_pools(const json_t *pools, FILE *out)
+render_pools(json_t *pools, FILE *out)
 {
-	static const struct table_column column[] = {
-		{ "POOL", false },
-		{ "TARGET", true },
-		{ "WANTED", true },
-		{ "READY", true },
-		{ "BUSY", true },
-		{ "SPARE", true },
-		{ "STARTING", true },
-		{ "DRAINING", true },
-		{ "MAX", true },
-		{ "CALLS", true },
-		{ "ERRORS", true },
-		{ "P50", true },
-		{ "P99", true },
-		{ "RESTARTS", true },
+	static const struct render_column column[] = {
+		{ "POOL", false, "role", NULL, "-" },
+		{ "TARGET", true, "target", NULL, "-" },
+		{ "WANTED", true, "wanted", NULL, "-" },
+		{ "READY", true, "ready", NULL, "-" },
+		{ "BUSY", true, "busy", NULL, "-" },
+		{ "SPARE", true, "spare_of", NULL, "-" },
+		{ "STARTING", true, "starting", NULL, "-" },
+		{ "DRAINING", true, "draining", NULL, "-" },
+		{ "MAX", true, "max", NULL, "-" },
+		{ "CALLS", true, "calls", NULL, "-" },
+		{ "ERRORS", true, "errors", NULL, "-" },
+		{ "P50", true, "p50_us", format_us, "-" },
+		{ "P99", true, "p99_us", format_us, "-" },
+		{ "RESTARTS", true, "restarts", NULL, "-" },
 	};
-	static const struct {
-		const char *key;
-		format_fn *format;
-	} cell[] = {
-		{ "role", NULL },
-		{ "target", NULL },
-		{ "wanted", NULL },
-		{ "ready", NULL },
-		{ "busy", NULL },
-		{ "spare", NULL },
-		{ "starting", NULL },
-		{ "draining", NULL },
-		{ "max", NULL },
-		{ "calls", NULL },
-		{ "errors", NULL },
-		{ "p50_us", format_us },
-		{ "p99_us", format_us },
-		{ "restarts", NULL },
-	};
-	struct table table;
 	char buf[CELL];
+	json_t *pool;
 	double calls;
 	size_t i;
-	const json_t *pool;
 
-	table_init(&table, column, sizeof(column) / sizeof(column[0]));
-	for (i = 0; i < json_array_size(pools); i++) {
-		pool = json_array_get(pools, i);
-		render_get(pool, "calls", &calls);
-		for (size_t k = 0; k < sizeof(cell) / sizeof(cell[0]); k++)
-			if (strcmp(cell[k].key, "spare") == 0)
-				table_add(&table, "%s", show_spare(pool, buf));
-			else if (cell[k].format == NULL)
-				table_add(&table, "%s",
-				    render_show(pool, cell[k].key, "-", buf));
-			else
-				/* no calls, no latencies */
-				table_add(&table, "%s",
-				    render_show_as(calls > 0 ? pool : NULL,
-					cell[k].key, cell[k].format, "-", buf));
+	json_array_foreach(pools, i, pool)
+	{
+		render_set(pool, "spare_of", "%s", show_spare(pool, buf));
+		/* no calls, no latencies */
+		if (!render_get(pool, "calls", &calls) || calls <= 0) {
+			json_object_del(pool, "p50_us");
+			json_object_del(pool, "p99_us");
+		}
 	}
-	if (table.cells > 0) {
-		fputc('\n', out);
-		table_print(&table, out);
-	}
-	table_release(&table);
+	render_table_below(pools, column, RENDER_COUNT(column), out);
 }
 
 /* What a child is doing, in one line; "" when nothing. */
@@ -210,68 +178,36 @@ call_line(const json_t *call)
 }
 
 static void
-render_children(const json_t *children, FILE *out)
+render_children(json_t *children, FILE *out)
 {
-	static const struct table_column column[] = {
-		{ "SLOT", true },
-		{ "POOL", false },
-		{ "PID", true },
-		{ "STATE", false },
-		{ "GEN", true },
-		{ "UP", true },
-		{ "CALLS", true },
-		{ "ERRORS", true },
-		{ "CONNS", true },
-		{ "BEAT", true },
-		{ "RSS", true },
-		{ "PSS", true },
-		{ "RESTARTS", true },
-		{ "CALL", false },
-		{ "NOTE", false },
+	static const struct render_column column[] = {
+		{ "SLOT", true, "slot", NULL, "-" },
+		{ "POOL", false, "role", NULL, "-" },
+		{ "PID", true, "pid", NULL, "-" },
+		{ "STATE", false, "state", NULL, "-" },
+		{ "GEN", true, "generation", NULL, "-" },
+		{ "UP", true, "uptime", format_age, "" },
+		{ "CALLS", true, "calls", NULL, "-" },
+		{ "ERRORS", true, "errors", NULL, "-" },
+		{ "CONNS", true, "connections", NULL, "-" },
+		{ "BEAT", true, "heartbeat_age", format_age, "" },
+		{ "RSS", true, "rss_bytes", format_bytes, "" },
+		{ "PSS", true, "pss_bytes", format_bytes, "" },
+		{ "RESTARTS", true, "restarts", NULL, "-" },
+		{ "CALL", false, "serves", NULL, "" },
+		{ "NOTE", false, "note", NULL, "" },
 	};
-	static const struct {
-		const char *key;
-		format_fn *format;
-	} cell[] = {
-		{ "slot", NULL },
-		{ "role", NULL },
-		{ "pid", NULL },
-		{ "state", NULL },
-		{ "generation", NULL },
-		{ "uptime", format_age },
-		{ "calls", NULL },
-		{ "errors", NULL },
-		{ "connections", NULL },
-		{ "heartbeat_age", format_age },
-		{ "rss_bytes", format_bytes },
-		{ "pss_bytes", format_bytes },
-		{ "restarts", NULL },
-	};
-	struct table table;
-	char buf[CELL];
+	json_t *child;
 	char *line;
-	size_t i, k;
-	const json_t *child;
+	size_t i;
 
-	table_init(&table, column, sizeof(column) / sizeof(column[0]));
-	for (i = 0; i < json_array_size(children); i++) {
-		child = json_array_get(children, i);
-		for (k = 0; k < sizeof(cell) / sizeof(cell[0]); k++)
-			table_add(&table, "%s",
-			    cell[k].format != NULL ?
-				render_show_as(child, cell[k].key,
-				    cell[k].format, "", buf) :
-				render_show(child, cell[k].key, "-", buf));
+	json_array_foreach(children, i, child)
+	{
 		line = call_line(json_object_get(child, "call"));
-		table_add(&table, "%s", line);
+		render_set(child, "serves", "%s", line);
 		free(line);
-		table_add(&table, "%s", render_show(child, "note", "", buf));
 	}
-	if (table.cells > 0) {
-		fputc('\n', out);
-		table_print(&table, out);
-	}
-	table_release(&table);
+	render_table_below(children, column, RENDER_COUNT(column), out);
 }
 
 static void
@@ -378,30 +314,15 @@ render_status(const json_t *data, FILE *out)
 void
 render_explain(const json_t *data, FILE *out)
 {
-	static const struct table_column column[] = {
-		{ "AT", false },
-		{ "DECISION", false },
+	static const struct render_column column[] = {
+		{ "AT", false, "at", NULL, "-" },
+		{ "DECISION", false, "text", NULL, "-" },
 	};
-	const json_t *decisions = json_object_get(data, "decisions");
-	const json_t *one;
-	const char *at, *text;
-	struct table table;
 	char role[CELL], now[CELL];
-	size_t i;
 
 	fprintf(out, "%s: %s\n", render_show(data, "role", "-", role),
 	    render_show(data, "now", "-", now));
-	table_init(&table, column, sizeof(column) / sizeof(column[0]));
-	for (i = 0; i < json_array_size(decisions); i++) {
-		one = json_array_get(decisions, i);
-		at = render_text(one, "at");
-		text = render_text(one, "text");
-		table_add(&table, "%s", at != NULL ? at : "-");
-		table_add(&table, "%s", text != NULL ? text : "-");
-	}
-	if (table.cells > 0)
-		table_print(&table, out);
-	else
+	if (render_table(json_object_get(data, "decisions"), column,
+		RENDER_COUNT(column), out) == 0)
 		fprintf(out, "no decision has been taken since the start\n");
-	table_release(&table);
 }

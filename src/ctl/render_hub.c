@@ -186,19 +186,12 @@ render_queues(const json_t *data, FILE *out)
 	json_array_foreach(bindings, i, one)
 	{
 		configured = json_is_true(json_object_get(one, "configured"));
-		json_object_set_new(one, "by",
-		    json_string(configured ? "config" : "a handler"));
+		render_set(one, "by", configured ? "config" : "a handler");
 	}
-	if (json_array_size(json_object_get(data, "exchanges")) > 0)
-		fputc('\n', out);
-	render_table(json_object_get(data, "exchanges"), exchange_column,
+	render_table_below(json_object_get(data, "exchanges"), exchange_column,
 	    RENDER_COUNT(exchange_column), out);
-	if (json_array_size(bindings) > 0)
-		fputc('\n', out);
-	render_table(bindings, binding_column, RENDER_COUNT(binding_column),
-	    out);
-	if (json_array_size(json_object_get(data, "handlers")) > 0)
-		fputc('\n', out);
-	render_table(json_object_get(data, "handlers"), handler_column,
+	render_table_below(bindings, binding_column,
+	    RENDER_COUNT(binding_column), out);
+	render_table_below(json_object_get(data, "handlers"), handler_column,
 	    RENDER_COUNT(handler_column), out);
 }

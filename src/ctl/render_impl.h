@@ -41,5 +41,12 @@ struct render_column {
 /* Returns the number of rows. */
 size_t render_table(const json_t *list, const struct render_column *column,
     size_t columns, FILE *out);
+/* The same, with an empty line above when there are any. */
+void render_table_below(const json_t *list, const struct render_column *column,
+    size_t columns, FILE *out);
+
+/* Sets a member that a table shall show; nothing on what is no object. */
+void render_set(json_t *object, const char *key, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 #endif

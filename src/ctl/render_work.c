@@ -5,6 +5,7 @@
  *
  * Called by hub and by the sections of status. Pure: JSON in, text out.
  */
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +50,28 @@ render_table(const json_t *list, const struct render_column *column,
 	return rows;
 }
 
+void
+render_table_below(const json_t *list, const struct render_column *column,
+    size_t columns, FILE *out)
+{
+	if (json_array_size(list) > 0)
+		fputc('\n', out);
+	render_table(list, column, columns, out);
+}
+
+void
+render_set(json_t *object, const char *key, const char *format, ...)
+{
+	char *text;
+	va_list ap;
+
+	va_start(ap, format);
+	text = mem_vprintf(format, ap);
+	va_end(ap);
+	json_object_set_new(object, key, json_string(text));
+	free(text);
+}
+
 /* --------------------------------------------------------------- schedules */
 
 /* "every 30.0s", or the cron text with its zone. */
@@ -57,21 +80,19 @@ schedule_add_when(json_t *schedule)
 {
 	const char *cron = render_text(schedule, "cron");
 	const char *zone = render_text(schedule, "timezone");
-	char *when, text[FORMAT_SIZE];
+	char text[FORMAT_SIZE];
 	double every;
 
 	if (cron != NULL)
-		when = mem_printf("%s%s%s", cron, zone != NULL ? " " : "",
-		    zone != NULL ? zone : "");
+		render_set(schedule, "when", "%s%s%s", cron,
+		    zone != NULL ? " " : "", zone != NULL ? zone : "");
 	else if (render_get(schedule, "every", &every))
-		when = mem_printf("every %s", format_age(every, text));
+		render_set(schedule, "when", "every %s",
+		    format_age(every, text));
 	else
-		when = mem_strdup("-");
-	json_object_set_new(schedule, "when", json_string(when));
+		render_set(schedule, "when", "-");
 	if (json_is_true(json_object_get(schedule, "running")))
-		json_object_set_new(schedule, "outcome",
-		    json_string("running"));
-	free(when);
+		render_set(schedule, "outcome", "running");
 }
 
 void
@@ -126,32 +147,31 @@ job_add_texts(json_t *job)
 	const char *schedule = render_text(job, "schedule");
 	const char *reason = job_reason(job);
 	double attempts, max, done;
-	char *text, buf[CELL];
+	char buf[CELL];
 
 	if (render_get(job, "attempts", &attempts) &&
-	    render_get(job, "max_attempts", &max)) {
-		text = mem_printf("%.0f of %.0f", attempts, max);
-		json_object_set_new(job, "tries", json_string(text));
-		free(text);
-	}
-	if (queue != NULL || schedule != NULL) {
-		text = mem_printf("%s %s", queue != NULL ? "queue" : "schedule",
+	    render_get(job, "max_attempts", &max))
+		render_set(job, "tries", "%.0f of %.0f", attempts, max);
+	if (queue != NULL || schedule != NULL)
+		render_set(job, "from", "%s %s",
+		    queue != NULL ? "queue" : "schedule",
 		    queue != NULL ? queue : schedule);
-		json_object_set_new(job, "from", json_string(text));
-		free(text);
-	}
 	if (json_is_true(json_object_get(job, "retrying")))
-		json_object_set_new(job, "state", json_string("retrying"));
-	if (render_get(progress, "done", &done)) {
-		text = mem_printf("%.0f%% %s", done * 100,
+		render_set(job, "state", "retrying");
+	if (render_get(progress, "done", &done))
+		render_set(job, "progress", "%.0f%% %s", done * 100,
 		    render_show(progress, "note", "", buf));
-		json_object_set_new(job, "progress", json_string(text));
-		free(text);
-	} else {
+	else
 		json_object_del(job, "progress");
-	}
 	if (reason != NULL)
-		json_object_set_new(job, "reason", json_string(reason));
+		render_set(job, "reason", "%s", reason);
+}
+
+static void
+render_more(const json_t *data, FILE *out)
+{
+	if (json_is_true(json_object_get(data, "more")))
+		fprintf(out, "and more; --limit N shows N of them\n");
 }
 
 void
@@ -178,8 +198,7 @@ render_jobs(const json_t *data, FILE *out)
 	}
 	if (render_table(jobs, column, RENDER_COUNT(column), out) == 0)
 		fprintf(out, "there are none\n");
-	if (json_is_true(json_object_get(data, "more")))
-		fprintf(out, "and more; --limit N shows N of them\n");
+	render_more(data, out);
 }
 
 /* "regex/6f2b": as `retry` takes it; one without an id it takes with all the
@@ -189,20 +208,14 @@ letter_add_texts(json_t *letter)
 {
 	const char *detail = render_text(letter, "detail");
 	char queue[CELL], why[CELL];
-	char *text;
 
-	if (render_text(letter, "name") == NULL) {
-		text = mem_printf("%s/ (no id)",
+	if (render_text(letter, "name") == NULL)
+		render_set(letter, "name", "%s/ (no id)",
 		    render_show(letter, "queue", "-", queue));
-		json_object_set_new(letter, "name", json_string(text));
-		free(text);
-	}
-	render_show(letter, "reason", "not said", why);
-	text = mem_printf("%s%s%s", why,
+	render_set(letter, "why", "%s%s%s",
+	    render_show(letter, "reason", "not said", why),
 	    detail != NULL && *detail != '\0' ? ": " : "",
 	    detail != NULL ? detail : "");
-	json_object_set_new(letter, "why", json_string(text));
-	free(text);
 }
 
 void
@@ -235,9 +248,8 @@ render_dead(const json_t *data, FILE *out)
 			letter_add_texts(one);
 	}
 	render_table(letters, column, RENDER_COUNT(column), out);
-	if (json_is_true(json_object_get(data, "more")) &&
-	    json_array_size(json_object_get(data, "jobs")) == 0)
-		fprintf(out, "and more; --limit N shows N of them\n");
+	if (json_array_size(json_object_get(data, "jobs")) == 0)
+		render_more(data, out);
 }
 
 /* A value as one line of JSON, cut to fit. */
@@ -291,9 +303,7 @@ render_job(const json_t *data, FILE *out)
 		value_text(result, CELL, buf);
 		fprintf(out, "%-13s%s\n", "result", buf);
 	}
-	if (json_array_size(errors) > 0)
-		fputc('\n', out);
-	render_table(errors, column, RENDER_COUNT(column), out);
+	render_table_below(errors, column, RENDER_COUNT(column), out);
 }
 
 /* -------------------------------------------------------------------- keys */
