@@ -108,27 +108,10 @@ remote_fail(const struct ctl *ctl, enum client_end end, const struct why *why)
 	    why->text);
 }
 
-int
-ctl_ask(struct ctl *ctl, char *const *args, int n)
-{
-	enum client_end end;
-	struct why why;
-	json_t *answer;
-	int code;
-
-	if (ctl_locate(ctl, &why) == -1)
-		return ctl_fail(ctl, CTL_CONFIG, "%s", why.text);
-	end = remote_ask(ctl, (enum cmd_id)(ctl->cmd - cmd_info), args, n,
-	    ctl->deadline_ns, &answer, &why);
-	if (end != CLIENT_FINE)
-		return remote_fail(ctl, end, &why);
-	code = ctl_answer(ctl, answer);
-	json_decref(answer);
-	return code;
-}
-
-int
-ctl_explain(struct ctl *ctl, char *const *args, int n)
+/* The data of a success as `render` says it; NULL: as any answer. */
+static int
+remote_run(struct ctl *ctl, char *const *args, int n,
+    void (*render)(const json_t *data, FILE *out))
 {
 	enum client_end end;
 	struct why why;
@@ -141,10 +124,23 @@ ctl_explain(struct ctl *ctl, char *const *args, int n)
 	    ctl->deadline_ns, &answer, &why);
 	if (end != CLIENT_FINE)
 		return remote_fail(ctl, end, &why);
-	if (ctl->json || !json_is_true(json_object_get(answer, "ok")))
+	if (render == NULL || ctl->json ||
+	    !json_is_true(json_object_get(answer, "ok")))
 		code = ctl_answer(ctl, answer);
 	else
-		render_explain(json_object_get(answer, "data"), stdout);
+		render(json_object_get(answer, "data"), stdout);
 	json_decref(answer);
 	return code;
+}
+
+int
+ctl_ask(struct ctl *ctl, char *const *args, int n)
+{
+	return remote_run(ctl, args, n, NULL);
+}
+
+int
+ctl_explain(struct ctl *ctl, char *const *args, int n)
+{
+	return remote_run(ctl, args, n, render_explain);
 }
