@@ -23,6 +23,7 @@
 #include "base/mem.h"
 
 #define TAG_SIZE 256
+#define WORTH_S 0.01
 
 /* The index comes first: it is what a delivery is known by. */
 static const char *
@@ -39,19 +40,6 @@ consumer_find(struct consume *consume, const char *tag)
 	unsigned long index = strtoul(tag, NULL, 10);
 
 	return index < consume->n ? &consume->consumer[index] : NULL;
-}
-
-static unsigned
-consumer_prefetch(const struct conf *conf, const struct conf_queue *queue)
-{
-	int n = queue->prefetch > 0 ? queue->prefetch : conf->amqp.prefetch;
-
-	if (n == 0) {
-		n = conf->task_workers.max;
-		if (queue->concurrency > 0 && queue->concurrency < n)
-			n = queue->concurrency;
-	}
-	return n > 0 ? (unsigned)n : 1;
 }
 
 /* ------------------------------------------------------------- consumers */
@@ -174,7 +162,7 @@ consume_event(void *ctx, const struct rabbit_event *event)
 }
 
 /* What is stuck takes a place of the prefetch: to the broker a new consumer has
- * all of them. */
+ * all of them. Nor can a consumer's prefetch be changed. */
 static void
 consume_renew(struct consume *consume)
 {
@@ -241,7 +229,11 @@ consume_new(struct amqp *amqp)
 		consumer = &consume->consumer[consume->n++];
 		consumer->consume = consume;
 		consumer->queue = i;
-		consumer->prefetch = consumer_prefetch(conf, &conf->queue.v[i]);
+		consumer->least = (unsigned)conf_prefetch(conf,
+		    &conf->queue.v[i]);
+		consumer->most = (unsigned)conf_prefetch_most(conf,
+		    &conf->queue.v[i]);
+		consumer->prefetch = consumer->least;
 		consume->of_queue[i] = consumer;
 	}
 	buf_init(&consume->scratch, SIZE_MAX / 2);
@@ -334,6 +326,30 @@ consume_seen(struct consume *consume, size_t queue, uint32_t consumers)
 	    consume->amqp->conf->queue.v[queue].name);
 }
 
+/*
+ * As many as are begun at once is right for messages that take their time: the
+ * rest is better off with other consumers. For quick ones it would be a wait
+ * for the broker after each. So: what is done in WORTH_S, at the rate at which
+ * they were done until now, which grows with it.
+ */
+static void
+consumer_adapt(struct consumer *consumer, double rate)
+{
+	double worth = rate * WORTH_S;
+	unsigned wanted = worth >= consumer->most ? consumer->most :
+	    worth > consumer->least		  ? (unsigned)worth :
+						    consumer->least;
+
+	if (!consumer->consuming || wanted == consumer->prefetch ||
+	    (wanted < consumer->most && wanted > consumer->least &&
+		wanted < 2 * consumer->prefetch &&
+		2 * wanted > consumer->prefetch))
+		return;
+	consumer->prefetch = wanted;
+	consumer->renew = true;
+	consumer->consume->renew = true;
+}
+
 void
 consume_tick(struct consume *consume, int64_t now_ns)
 {
@@ -354,6 +370,7 @@ consume_tick(struct consume *consume, int64_t now_ns)
 		if (consumer->rate < 0.01)
 			consumer->rate = 0;
 		consumer->ticked = n;
+		consumer_adapt(consumer, rate);
 	}
 }
 

@@ -15,6 +15,7 @@ struct consumer {
 	size_t queue;			/* index in conf->queue */
 	bool consuming;
 	unsigned prefetch, unsettled, stuck;
+	unsigned least, most;		/* prefetch */
 	unsigned missing;		/* looks that found no consumer */
 	bool renew;			/* see consume_renew() */
 	uint64_t ticked;

@@ -137,6 +137,16 @@ const char *conf_hub_store(const struct conf *conf, char buf[CONF_PATH_SIZE]);
 size_t conf_find_exchange(const struct conf *conf, struct msg_bytes name);
 size_t conf_find_queue(const struct conf *conf, struct msg_bytes name);
 
+/* Messages of a broker that a task worker may have at a time, while they are
+ * quick. */
+#define CONF_WORKER_MESSAGES 16
+
+/* So many messages of that queue an amqp child holds unacknowledged: to begin
+ * with, and at most, when it finds that they are quick. */
+int conf_prefetch(const struct conf *conf, const struct conf_queue *queue);
+int conf_prefetch_most(const struct conf *conf,
+    const struct conf_queue *queue);
+
 /* Are messages the hub's own business, or a broker's? */
 bool conf_has_broker(const struct conf *conf);
 

@@ -221,14 +221,9 @@ check_prefetch(const struct checking *c)
 
 	if (!conf_has_broker(conf))
 		return;
-	for (size_t i = 0; i < conf->queue.n; i++) {
-		const struct conf_queue *q = &conf->queue.v[i];
-
-		if (q->handler[0] != '\0')
-			held += q->prefetch > 0	    ? q->prefetch :
-			    conf->amqp.prefetch > 0 ? conf->amqp.prefetch :
-						      conf->task_workers.max;
-	}
+	for (size_t i = 0; i < conf->queue.n; i++)
+		if (conf->queue.v[i].handler[0] != '\0')
+			held += conf_prefetch(conf, &conf->queue.v[i]);
 	held *= conf->amqp.children;
 	if (held > *max)
 		checking_fail(c, checking_given(c, max, &conf->amqp.prefetch),

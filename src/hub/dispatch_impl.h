@@ -12,7 +12,7 @@
 struct slot_snapshot;
 
 /* Quick jobs that a worker has beside the one that it is at. */
-#define AHEAD_MAX 15
+#define AHEAD_MAX (CONF_WORKER_MESSAGES - 1)
 
 /* One that is connected. */
 struct worker {

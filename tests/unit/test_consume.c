@@ -487,6 +487,49 @@ START_TEST(rates)
 }
 END_TEST
 
+static bool
+ten_are_here(void)
+{
+	return count_of(0).delivered >= 10;
+}
+
+/* With tasks.workers.max 9, of which each has up to 16. */
+START_TEST(quick_ones_are_prefetched)
+{
+	consume_tick(amqp.consume, NS_PER_S);
+	for (unsigned i = 1; i <= 10; i++)
+		deliver(i, "one");
+	run_until(ten_are_here);
+	/* 4000 a second, of which 40 in 10 ms */
+	consume_tick(amqp.consume, NS_PER_S + 10 * NS_PER_MS / 4);
+	run_until(at_once);
+	fake_rabbit_was_asked("cancel 0.brood\nconsume q 0.brood 40\n");
+	ck_assert_uint_eq(count_of(0).prefetch, 40);
+	/* none at all */
+	consume_tick(amqp.consume, NS_PER_S + 5 * NS_PER_MS);
+	run_until(at_once);
+	fake_rabbit_was_asked("cancel 0.brood\nconsume q 0.brood 9\n");
+	ck_assert_uint_eq(count_of(2).prefetch, 7);
+}
+END_TEST
+
+START_TEST(not_too_many_are_prefetched)
+{
+	consume_tick(amqp.consume, NS_PER_S);
+	for (unsigned i = 1; i <= 10; i++)
+		deliver(i, "one");
+	run_until(ten_are_here);
+	consume_tick(amqp.consume, NS_PER_S + 10 * NS_PER_US);
+	run_until(at_once);
+	fake_rabbit_was_asked("cancel 0.brood\nconsume q 0.brood 144\n");
+	consume_tick(amqp.consume, NS_PER_S + 20 * NS_PER_US);
+	amqp.draining = true;
+	consume_drain(amqp.consume);
+	run_until(at_once);
+	fake_rabbit_was_asked("cancel 0.brood\ncancel 1.brood\n");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -510,6 +553,8 @@ main(void)
 	tcase_add_test(tcase, a_queue_that_may_not_be_consumed);
 	tcase_add_test(tcase, drains);
 	tcase_add_test(tcase, rates);
+	tcase_add_test(tcase, quick_ones_are_prefetched);
+	tcase_add_test(tcase, not_too_many_are_prefetched);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
 }
