@@ -146,6 +146,9 @@ size_t conf_find_queue(const struct conf *conf, struct msg_bytes name);
 int conf_prefetch(const struct conf *conf, const struct conf_queue *queue);
 int conf_prefetch_most(const struct conf *conf,
     const struct conf_queue *queue);
+/* What a child holds of all queues together to begin with; what all children
+ * hold must not exceed tasks.max_waiting. */
+int64_t conf_amqp_held(const struct conf *conf);
 
 /* Are messages the hub's own business, or a broker's? */
 bool conf_has_broker(const struct conf *conf);

@@ -217,15 +217,9 @@ check_prefetch(const struct checking *c)
 {
 	const struct conf *conf = c->conf;
 	const int *max = &conf->tasks.max_waiting;
-	int64_t held = 0;
+	int64_t held = conf_amqp_held(conf) * conf->amqp.children;
 
-	if (!conf_has_broker(conf))
-		return;
-	for (size_t i = 0; i < conf->queue.n; i++)
-		if (conf->queue.v[i].handler[0] != '\0')
-			held += conf_prefetch(conf, &conf->queue.v[i]);
-	held *= conf->amqp.children;
-	if (held > *max)
+	if (conf_has_broker(conf) && held > *max)
 		checking_fail(c, checking_given(c, max, &conf->amqp.prefetch),
 		    "'tasks.max_waiting' is %d, but %d amqp children may "
 		    "prefetch %lld messages of all queues together; raise it, "

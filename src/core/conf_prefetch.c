@@ -61,3 +61,14 @@ conf_prefetch_most(const struct conf *conf, const struct conf_queue *queue)
 	    at_most(least * CONF_WORKER_MESSAGES,
 		conf->tasks.max_waiting / sharers));
 }
+
+int64_t
+conf_amqp_held(const struct conf *conf)
+{
+	int64_t held = 0;
+
+	for (size_t i = 0; i < conf->queue.n; i++)
+		if (conf->queue.v[i].handler[0] != '\0')
+			held += conf_prefetch(conf, &conf->queue.v[i]);
+	return held;
+}

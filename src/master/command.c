@@ -234,13 +234,21 @@ wait_scaled(struct control_client *client)
 static void
 scale_beyond(struct control_client *client, const struct pool *pool, long n)
 {
+	const struct conf *conf = client->master->current->conf;
 	int max = pool->policy.limits.max;
-	char text[200];
+	int64_t held = conf_amqp_held(conf) * (max + 1);
+	char text[240];
 
 	if (!pool_is(pool, ROLE_AMQP))
 		snprintf(text, sizeof text,
 		    "%ld is more than %s.workers.max (%d); raise it and reload",
 		    n, pool_is(pool, ROLE_TASK) ? "tasks" : pool->name, max);
+	else if (held > conf->tasks.max_waiting)
+		snprintf(text, sizeof text,
+		    "%ld is more than %d: %d amqp children may prefetch %lld "
+		    "messages of all queues together, and tasks.max_waiting is "
+		    "%d; raise it, or lower 'prefetch', and reload",
+		    n, max, max + 1, (long long)held, conf->tasks.max_waiting);
 	else if (max == POOL_AMQP_MAX)
 		snprintf(text, sizeof text,
 		    "%ld is more than the %d amqp children that there may be",

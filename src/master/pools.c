@@ -48,15 +48,19 @@ pool_in(const struct pool *pool, const struct conf *conf)
 }
 
 /* As many as are configured; the operator may have more, as far as two
- * generations of everybody still find their slots. */
+ * generations of everybody still find their slots, and the hub has room for
+ * what they prefetch. */
 static struct policy_limits
 amqp_limits(const struct conf *conf)
 {
 	int room = (conf->service.max_children - conf_children_max(conf)) / 2;
 	int max = conf->amqp.children + (room > 0 ? room : 0);
+	int64_t held = conf_amqp_held(conf);
 
 	if (max > POOL_AMQP_MAX)
 		max = POOL_AMQP_MAX;
+	if (held > 0 && max > conf->tasks.max_waiting / held)
+		max = (int)(conf->tasks.max_waiting / held);
 	return (struct policy_limits){ .start = conf->amqp.children,
 		.max = max,
 		.fixed = true };

@@ -171,6 +171,25 @@ START_TEST(no_more_than_there_are_slots)
 }
 END_TEST
 
+/* What they all may prefetch waits in the hub. */
+START_TEST(no_more_than_the_hub_has_room_for)
+{
+	const struct daemon_conf conf = {
+		.module = { "hello", "hubtest", "messages" },
+		.tasks = "max_waiting = 100;",
+		.amqp = AWAY "prefetch = 40;" QUEUES,
+	};
+
+	daemon_start(&d, &conf);
+	require_run(1,
+	    "3 amqp children may prefetch 120 messages of all queues together, "
+	    "and tasks.max_waiting is 100",
+	    "scale", "amqp", "5", NULL);
+	require_scale(0, "2", 2);
+	daemon_stop(&d);
+}
+END_TEST
+
 START_TEST(a_reload_brings_them_and_takes_them_away)
 {
 	daemon_start(&d, &local);
@@ -324,6 +343,7 @@ main(void)
 		CASE(what_is_published_waits_in_the_outbox),
 		CASE(as_many_as_the_operator_says),
 		CASE(no_more_than_there_are_slots),
+		CASE(no_more_than_the_hub_has_room_for),
 		CASE(a_reload_brings_them_and_takes_them_away),
 		CASE(a_reload_with_another_number),
 		CASE(one_that_dies_is_replaced),

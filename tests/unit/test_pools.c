@@ -92,6 +92,23 @@ START_TEST(an_amqp_pool_finds_its_slots)
 }
 END_TEST
 
+/* And the hub room for what they prefetch. */
+START_TEST(an_amqp_pool_finds_room_in_the_hub)
+{
+	struct pool pool = { .role_id = ROLE_AMQP };
+
+	take("modules: ( { name = \"m\"; path = \"m.so\"; } );"
+	     "tasks: { max_waiting = 100; };" BROKER
+	     "children = 2; prefetch = 10; queues: ("
+	     "  { name = \"a\"; handler = \"m.h\"; },"
+	     "  { name = \"b\"; handler = \"m.h\"; prefetch = 15; },"
+	     "  { name = \"c\"; prefetch = 1000; } ); };");
+	pool_read_limits(&pool, conf, &limits);
+	ck_assert_int_eq(limits.start, 2);
+	ck_assert_int_eq(limits.max, 100 / 25);
+}
+END_TEST
+
 START_TEST(others_are_not_fixed)
 {
 	struct pool pool = { .role_id = ROLE_TASK };
@@ -137,6 +154,7 @@ main(void)
 	tcase_add_test(tests, an_amqp_pool_goes_with_a_broker);
 	tcase_add_test(tests, an_amqp_pool_is_as_large_as_its_config_says);
 	tcase_add_test(tests, an_amqp_pool_finds_its_slots);
+	tcase_add_test(tests, an_amqp_pool_finds_room_in_the_hub);
 	tcase_add_test(tests, others_are_not_fixed);
 	tcase_add_test(tests, they_stop_in_an_order);
 	suite_add_tcase(suite, tests);
