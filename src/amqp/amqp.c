@@ -21,6 +21,7 @@
 #include "amqp/look.h"
 #include "amqp/orders.h"
 #include "amqp/publish.h"
+#include "amqp/rabbit_net.h"
 #include "amqp/status.h"
 #include "amqp/topology.h"
 #include "base/clock.h"
@@ -95,6 +96,15 @@ amqp_on_patience(void *ctx)
 	child_drained(amqp->child);
 }
 
+/* Neither file is of interest without a broker: it is not read. */
+static void
+amqp_check(const struct conf *conf, const struct module_registry *modules,
+    struct conf_errors *errors)
+{
+	(void)modules;
+	tls_check(conf, errors);
+}
+
 static int
 amqp_init(struct child *child, struct why *why)
 {
@@ -160,6 +170,7 @@ amqp_fini(struct child *child)
 }
 
 const struct role amqp_role = {
+	.check = amqp_check,
 	.init = amqp_init,
 	.drain = amqp_drain,
 	.fini = amqp_fini,

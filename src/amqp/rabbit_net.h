@@ -17,6 +17,7 @@
 #include "core/url.h"
 
 struct conf;
+struct conf_errors;
 struct tls;
 struct why;
 
@@ -44,6 +45,10 @@ size_t net_taken(const struct net *net);
 bool net_wait(int fd, bool to_write, int64_t until_ns);
 
 /* --- rabbit_tls.c */
+
+/* What is in the files of amqp.tls: every error, "FILE: what, and what to do".
+ * Part of amqp_role.check. */
+void tls_check(const struct conf *conf, struct conf_errors *errors);
 
 struct tls *tls_open(int fd, const struct conf *conf, const struct url *url,
     int64_t until_ns, struct why *why);

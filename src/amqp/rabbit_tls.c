@@ -7,6 +7,7 @@
  */
 #include <arpa/inet.h>
 #include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,35 +25,108 @@ struct tls {
 	size_t taken;  /* and holds so many bytes of ours */
 };
 
-static int
-load_certificates(struct tls *tls, const struct conf *conf, struct why *why)
+static gnutls_datum_t
+datum_of(char *pem)
 {
-	gnutls_datum_t pem = { (unsigned char *)conf->amqp_ca,
-		conf->amqp_ca != NULL ? (unsigned)strlen(conf->amqp_ca) : 0 };
-	gnutls_datum_t certificate, key;
+	return (gnutls_datum_t){ (unsigned char *)pem,
+		pem != NULL ? (unsigned)strlen(pem) : 0 };
+}
+
+static int
+load_authority(gnutls_certificate_credentials_t credentials,
+    const struct conf *conf, struct why *why)
+{
+	gnutls_datum_t pem = datum_of(conf->amqp_ca);
 	int n;
 
 	n = conf->amqp_ca != NULL ?
-	    gnutls_certificate_set_x509_trust_mem(tls->credentials, &pem,
+	    gnutls_certificate_set_x509_trust_mem(credentials, &pem,
 		GNUTLS_X509_FMT_PEM) :
-	    gnutls_certificate_set_x509_system_trust(tls->credentials);
-	if (n <= 0 && conf->amqp_tls.verify)
-		return why_set(why, "%s has no certificate to verify it by%s%s",
-		    conf->amqp_ca != NULL ? "'amqp.tls.ca'" : "this system",
+	    gnutls_certificate_set_x509_system_trust(credentials);
+	if (n > 0)
+		return 0;
+	if (conf->amqp_ca == NULL)
+		return why_set(why,
+		    "this system has no certificate to verify a broker by%s%s; "
+		    "name the file of its authority in 'amqp.tls.ca'",
 		    n < 0 ? ": " : "", n < 0 ? gnutls_strerror(n) : "");
+	return why_set(why,
+	    "'amqp.tls.ca': %s has no certificate that can be used%s%s; it "
+	    "must have those of the broker's authority, in PEM format",
+	    conf->amqp_tls.ca, n < 0 ? ": " : "",
+	    n < 0 ? gnutls_strerror(n) : "");
+}
+
+/* Which of the two files is at fault, when one is. */
+static int
+explain_pair(const struct conf *conf, int code, struct why *why)
+{
+	gnutls_datum_t certificate = datum_of(conf->amqp_certificate);
+	gnutls_datum_t key = datum_of(conf->amqp_key);
+	gnutls_x509_crt_t *list = NULL;
+	gnutls_x509_privkey_t private;
+	unsigned n = 0;
+	int rc;
+
+	rc = gnutls_x509_crt_list_import2(&list, &n, &certificate,
+	    GNUTLS_X509_FMT_PEM, 0);
+	if (rc < 0)
+		return why_set(why,
+		    "'amqp.tls.certificate': %s has no certificate that can be "
+		    "used: %s; it must have ours, in PEM format",
+		    conf->amqp_tls.certificate, gnutls_strerror(rc));
+	for (unsigned i = 0; i < n; i++)
+		gnutls_x509_crt_deinit(list[i]);
+	gnutls_free(list);
+	rc = gnutls_x509_privkey_init(&private);
+	if (rc >= 0) {
+		rc = gnutls_x509_privkey_import2(private, &key,
+		    GNUTLS_X509_FMT_PEM, NULL, 0);
+		gnutls_x509_privkey_deinit(private);
+	}
+	if (rc < 0)
+		return why_set(why,
+		    "'amqp.tls.key': %s has no key that can be used: %s; it "
+		    "must have that of 'amqp.tls.certificate', in PEM format "
+		    "and without a passphrase",
+		    conf->amqp_tls.key, gnutls_strerror(rc));
+	return why_set(why,
+	    "'amqp.tls.certificate', %s, and 'amqp.tls.key', %s, do not belong "
+	    "together: %s; the first certificate must be that of the key",
+	    conf->amqp_tls.certificate, conf->amqp_tls.key,
+	    gnutls_strerror(code));
+}
+
+static int
+load_pair(gnutls_certificate_credentials_t credentials, const struct conf *conf,
+    struct why *why)
+{
+	gnutls_datum_t certificate = datum_of(conf->amqp_certificate);
+	gnutls_datum_t key = datum_of(conf->amqp_key);
+	int rc;
+
 	if (conf->amqp_certificate == NULL || conf->amqp_key == NULL)
 		return 0;
-	certificate.data = (unsigned char *)conf->amqp_certificate;
-	certificate.size = (unsigned)strlen(conf->amqp_certificate);
-	key.data = (unsigned char *)conf->amqp_key;
-	key.size = (unsigned)strlen(conf->amqp_key);
-	n = gnutls_certificate_set_x509_key_mem(tls->credentials, &certificate,
+	rc = gnutls_certificate_set_x509_key_mem(credentials, &certificate,
 	    &key, GNUTLS_X509_FMT_PEM);
-	return n >= 0 ? 0 :
-			why_set(why,
-			    "'amqp.tls.certificate' and 'amqp.tls.key' cannot "
-			    "be used: %s",
-			    gnutls_strerror(n));
+	return rc >= 0 ? 0 : explain_pair(conf, rc, why);
+}
+
+void
+tls_check(const struct conf *conf, struct conf_errors *errors)
+{
+	gnutls_certificate_credentials_t credentials;
+	struct why why;
+
+	if (gnutls_certificate_allocate_credentials(&credentials) < 0)
+		return;
+	/* the system's may come and go without us */
+	if (conf->amqp_ca != NULL &&
+	    load_authority(credentials, conf, &why) == -1)
+		conf_errors_add(errors, "%s: %s", conf->file, why.text);
+	if (load_pair(credentials, conf, &why) == -1)
+		conf_errors_add(errors, "%s: %s", conf->file, why.text);
+	gnutls_certificate_free_credentials(credentials);
 }
 
 static int
@@ -66,7 +140,10 @@ prepare(struct tls *tls, int fd, const struct conf *conf, const struct url *url,
 
 	if (gnutls_certificate_allocate_credentials(&tls->credentials) < 0)
 		return why_set(why, "TLS: out of memory");
-	if (load_certificates(tls, conf, why) < 0)
+	if (conf->amqp_tls.verify &&
+	    load_authority(tls->credentials, conf, why) == -1)
+		return -1;
+	if (load_pair(tls->credentials, conf, why) == -1)
 		return -1;
 	rc = gnutls_init(&tls->session,
 	    GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL);

@@ -310,6 +310,61 @@ START_TEST(a_certificate_that_is_not_looked_at)
 }
 END_TEST
 
+/* broodd -t, and so a start or a reload, looks into the files. */
+static void
+require_refused(const char *ca, const char *certificate, const char *key,
+    const char *wanted)
+{
+	const char *argv[DAEMON_ARGS], *options[4] = { "-t", "-c", d.conf };
+	char *keys = text_format("broker = \"$BROKER\"; tls = { ca = "
+				 "\"$DIR/%s\"; certificate = \"$DIR/%s\";"
+				 "key = \"$DIR/%s\"; };",
+	    ca, certificate, key);
+	const struct daemon_conf conf = { .amqp = keys };
+	struct run run;
+
+	daemon_configure(&d, &conf);
+	daemon_args(argv, options);
+	run_program(&run, argv, NULL);
+	ck_assert_msg(run.status == 78, "%d: %s", run.status, run.err);
+	text_require("broodd -t", run.err, wanted);
+	run_release(&run);
+	free(keys);
+}
+
+START_TEST(certificates_that_cannot_be_used)
+{
+	static const struct daemon_conf conf = TLS("ca = \"$DIR/ca.pem\";");
+	static const char *const files[] = { "bad.pem", "none.pem" };
+	static const char *const texts[] = {
+		"-----BEGIN CERTIFICATE-----\nAAAA\n"
+		"-----END CERTIFICATE-----\n",
+		"-----BEGIN NOTHING-----\nAAAA\n-----END NOTHING-----\n"
+	};
+
+	start_tls(&conf, "localhost");
+	for (size_t i = 0; i < 2; i++) {
+		char *path = text_format("%s/%s", d.dir, files[i]);
+
+		text_write(path, texts[i]);
+		free(path);
+	}
+	require_refused("none.pem", "client.pem", "client.key",
+	    "/none.pem has no certificate");
+	require_refused("bad.pem", "client.pem", "client.key", "'amqp.tls.ca'");
+	require_refused("client.key", "client.pem", "client.key",
+	    "'amqp.tls.ca'");
+	require_refused("ca.pem", "none.pem", "client.key",
+	    "'amqp.tls.certificate'");
+	require_refused("ca.pem", "client.pem", "bad.pem", "'amqp.tls.key'");
+	require_refused("ca.pem", "ca.pem", "client.key",
+	    "do not belong together");
+	daemon_configure(&d, &conf);
+	require_work();
+	daemon_stop(&d);
+}
+END_TEST
+
 /* amqps to a port that speaks no TLS. */
 START_TEST(no_tls_there)
 {
@@ -354,6 +409,7 @@ main(int argc, char *argv[])
 		CASE(an_authority_that_nobody_knows),
 		CASE(a_certificate_of_another_host),
 		CASE(a_certificate_that_is_not_looked_at),
+		CASE(certificates_that_cannot_be_used),
 		CASE(no_tls_there),
 	};
 
