@@ -6,8 +6,9 @@
  * an argument that is there, with the very value of its default, for another
  * one than none at all, and refuses (406) a queue that was declared otherwise.
  *
- * A work queue's own deaths (ttl, drop-head) go where the hub sends those that
- * failed: to the dead-letter exchange of the config, else to NAME.dead. Pure.
+ * A queue's own deaths (ttl, drop-head) go where the hub sends those that
+ * failed: to the dead-letter exchange of the config, else to NAME.dead, which
+ * is there for queues that have a handler or such deaths. Pure.
  */
 #include <stdio.h>
 #include <string.h>
@@ -28,10 +29,20 @@ set_number(json_t *arguments, const char *key, int64_t value)
 	json_object_set_new(arguments, key, json_integer(value));
 }
 
+/* Does the broker drop of it what our config says? */
+static bool
+drops(const struct conf_queue *queue)
+{
+	return !queue->plain && !queue->passive &&
+	    (queue->ttl > 0 ||
+		(queue->max_length > 0 &&
+		    queue->overflow == CONF_OVERFLOW_DROP_HEAD));
+}
+
 bool
 topology_has_dead(const struct conf_queue *queue)
 {
-	return queue->handler[0] != '\0' &&
+	return (queue->handler[0] != '\0' || drops(queue)) &&
 	    queue->dead_letter_exchange[0] == '\0';
 }
 

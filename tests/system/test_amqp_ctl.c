@@ -42,6 +42,7 @@ static rmq c;
 			       "\"; bind = ( { exchange = \"x\";"              \
 			       "      key = \"k\"; } ); },"                    \
 			       "  { name = \"parked\"; },"                     \
+			       "  { name = \"short\"; ttl = 0.05; },"          \
 			       "  { name = \"killed\";"                        \
 			       "    handler = \"messages.killed\"; } );",      \
 	}
@@ -285,6 +286,17 @@ START_TEST(purge_empties_a_queue)
 }
 END_TEST
 
+/* As without a broker: what has waited too long is kept, handler or not. */
+START_TEST(what_nobody_took_in_time_is_kept)
+{
+	start(&recording);
+	rmq_post_text(c, "short", "m-1", "1");
+	rmq_require_ready(&d, c, "short.dead", 1);
+	RUN(0, "dead", NULL, NULL, "short/m-1", "expired");
+	stop();
+}
+END_TEST
+
 /* -------------------------------------------------------------------- scale */
 
 START_TEST(children_come_and_go)
@@ -442,6 +454,7 @@ main(int argc, char *argv[])
 		CASE(publish_tells_what_became_of_it),
 		CASE(dead_letters_are_listed_and_retried),
 		CASE(a_signal_is_told),
+		CASE(what_nobody_took_in_time_is_kept),
 		CASE(purge_empties_a_queue),
 		CASE(children_come_and_go),
 		CASE(a_stop_finishes_what_was_delivered),

@@ -46,12 +46,9 @@ START_TEST(only_what_was_asked_for)
 {
 	declares("", "{}");
 	declares("max_priority = 10;", "{\"x-max-priority\":10}");
-	declares("ttl = 1.5;", "{\"x-message-ttl\":1500}");
 	declares("type = \"quorum\";", "{\"x-queue-type\":\"quorum\"}");
 	declares("max_length = 7;",
 	    "{\"x-max-length\":7,\"x-overflow\":\"reject-publish\"}");
-	declares("max_length = 7; overflow = \"drop-head\";",
-	    "{\"x-max-length\":7}");
 }
 END_TEST
 
@@ -65,6 +62,23 @@ START_TEST(letters_go_where_the_hub_sends_them)
 	declares("dead_letter_exchange = \"dlx\"; dead_letter_key = \"k\";",
 	    "{\"x-dead-letter-exchange\":\"dlx\","
 	    "\"x-dead-letter-routing-key\":\"k\"}");
+}
+END_TEST
+
+/* What the broker drops by our config has a place without a handler, too. */
+START_TEST(letters_of_a_queue_without_a_handler)
+{
+	declares("ttl = 1.5;",
+	    "{\"x-dead-letter-exchange\":\"\","
+	    "\"x-dead-letter-routing-key\":\"q.dead\","
+	    "\"x-message-ttl\":1500}");
+	declares("max_length = 7; overflow = \"drop-head\";",
+	    "{\"x-dead-letter-exchange\":\"\","
+	    "\"x-dead-letter-routing-key\":\"q.dead\","
+	    "\"x-max-length\":7}");
+	declares("ttl = 1.5; dead_letter_exchange = \"dlx\";",
+	    "{\"x-dead-letter-exchange\":\"dlx\","
+	    "\"x-message-ttl\":1500}");
 }
 END_TEST
 
@@ -118,6 +132,10 @@ START_TEST(who_has_a_place_for_the_dead)
 		bool dead, letters;
 	} all[] = {
 		{ "", false, false },
+		{ "ttl = 1.0;", true, true },
+		{ "ttl = 1.0; plain = true;", false, false },
+		{ "ttl = 1.0; passive = true;", false, false },
+		{ "overflow = \"drop-head\";", false, false },
 		{ "handler = \"m.h\";", true, true },
 		{ "handler = \"m.h\"; plain = true;", true, false },
 		{ "handler = \"m.h\"; passive = true;", true, false },
@@ -146,6 +164,7 @@ main(void)
 	tcase_add_checked_fixture(tcase, conf_set_up, conf_tear_down);
 	tcase_add_test(tcase, only_what_was_asked_for);
 	tcase_add_test(tcase, letters_go_where_the_hub_sends_them);
+	tcase_add_test(tcase, letters_of_a_queue_without_a_handler);
 	tcase_add_test(tcase, arguments_of_the_config_count);
 	tcase_add_test(tcase, plain_and_passive_ones_have_none);
 	tcase_add_test(tcase, beside);
