@@ -47,7 +47,7 @@ amqp_before_wait(void *ctx)
 
 	status_turn(amqp->status);
 	if (amqp->draining && consume_is_idle(amqp->consume) &&
-	    publish_is_idle(amqp->publish))
+	    publish_is_idle(amqp->publish) && hub_is_flushed(amqp->hub))
 		child_drained(amqp->child);
 	return more ? 0 : CLOCK_NEVER;
 }

@@ -83,6 +83,9 @@ uint64_t hub_next_seq(struct hub_client *client);
 /* How often the connection was lost. */
 unsigned hub_losses(const struct hub_client *client);
 
+/* All that was said has left for the hub, or there is none. */
+bool hub_is_flushed(const struct hub_client *client);
+
 /* Requests not answered yet. */
 size_t hub_pending(const struct hub_client *client);
 

@@ -289,6 +289,13 @@ line_flush(struct hub_client *client)
 		loop_io_want(client->loop, &client->io, want);
 }
 
+bool
+hub_is_flushed(const struct hub_client *client)
+{
+	return client->wire.fd == -1 ||
+	    client->wire.sent == client->wire.out.len;
+}
+
 void
 hub_cork(struct hub_client *client, bool on)
 {

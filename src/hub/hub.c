@@ -10,7 +10,9 @@
  * without a sleep.
  *
  * A drain finishes the turn and ends: workers bring what they are doing to the
- * next hub, and clients ask it again.
+ * next hub, and clients ask it again. Before that, what a broker has been sent
+ * is waited for, amqp.timeout at most, for the next hub would send it again;
+ * everybody is served as ever meanwhile.
  */
 #include "hub/hub.h"
 
@@ -51,6 +53,8 @@ struct hub_main {
 	unsigned in_vain;  /* in a row */
 	unsigned skip;	   /* turns before the next try */
 	bool alone;	   /* on one processor there is nobody to wait for */
+	bool ending;	   /* and drains when the outbox is quiet */
+	struct loop_timer patience;
 	bool drained;
 };
 
@@ -148,6 +152,30 @@ hub_lingers(struct hub_main *main)
 	return true;
 }
 
+static void
+hub_leave(struct hub_main *main)
+{
+	main->hub.draining = true;
+	peers_drain(&main->hub);
+	dispatch_drain(&main->hub);
+}
+
+static void
+hub_on_patience(void *ctx)
+{
+	struct hub_main *main = ctx;
+	struct outbox_count count;
+
+	if (main->hub.draining)
+		return;
+	outbox_count(&main->hub, &count);
+	log_notice("the broker has not confirmed %zu messages within "
+		   "amqp.timeout; the next hub sends them again, under the "
+		   "same ids",
+	    count.under_way);
+	hub_leave(main);
+}
+
 static int64_t
 hub_turn(void *ctx)
 {
@@ -156,6 +184,8 @@ hub_turn(void *ctx)
 	int64_t at_ns;
 
 	hub_tick(hub);
+	if (main->ending && !hub->draining && outbox_is_quiet(hub))
+		hub_leave(main);
 	peers_turn(hub);
 	work_turn(hub);
 	at_ns = keys_turn(hub);
@@ -248,6 +278,7 @@ hub_init(struct child *child, struct why *why)
 	char path[CONF_PATH_SIZE];
 
 	child->role_data = main;
+	loop_timer_init(&main->patience, hub_on_patience, main);
 	hub->child = child;
 	hub->conf = child->conf;
 	hub->loop = &child->loop;
@@ -282,10 +313,13 @@ static void
 hub_drain(struct child *child)
 {
 	struct hub_main *main = child->role_data;
+	int64_t most = child->conf->service.stop_timeout / 10 * 8;
 
-	main->hub.draining = true;
-	peers_drain(&main->hub);
-	dispatch_drain(&main->hub);
+	main->ending = true;
+	outbox_drain(&main->hub);
+	if (most > child->conf->amqp.timeout)
+		most = child->conf->amqp.timeout;
+	loop_timer_set(&child->loop, &main->patience, clock_now_ns() + most);
 }
 
 static void
@@ -314,6 +348,7 @@ hub_fini(struct child *child)
 	struct hub *hub = &main->hub;
 
 	hub->loop->before_wait = NULL;
+	loop_timer_cancel(hub->loop, &main->patience);
 	schedules_stop(hub);
 	desk_stop(hub);
 	dispatch_stop(hub);

@@ -275,11 +275,24 @@ outbox_send(struct outbox *outbox, struct entry *entry)
 }
 
 void
+outbox_drain(struct hub *hub)
+{
+	if (hub->outbox != NULL)
+		hub->outbox->draining = true;
+}
+
+bool
+outbox_is_quiet(const struct hub *hub)
+{
+	return hub->outbox == NULL || hub->outbox->under_way == 0;
+}
+
+void
 outbox_turn(struct hub *hub)
 {
 	struct outbox *outbox = hub->outbox;
 
-	if (outbox == NULL || outbox->peer == NULL)
+	if (outbox == NULL || outbox->peer == NULL || outbox->draining)
 		return;
 	for (; outbox->next < outbox->n && outbox->under_way < outbox->window;
 	     outbox->next++) {

@@ -28,6 +28,11 @@ enum hub_code outbox_would_add(struct hub *hub, size_t more, size_t bytes,
 void outbox_publish(struct hub *hub, const struct msg_PUBLISH *publish);
 void outbox_bind(struct hub *hub, const struct msg_BIND *bind);
 
+/* From now on nothing is sent; what is under way is still told of. Quiet: there
+ * is none of that, or no outbox. */
+void outbox_drain(struct hub *hub);
+bool outbox_is_quiet(const struct hub *hub);
+
 /* At the end of the turn, after the commit: sends as many as are taken. */
 void outbox_turn(struct hub *hub);
 /* By broker.c: a child takes SENDs now, under that epoch, or none does (peer

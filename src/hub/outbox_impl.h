@@ -39,6 +39,7 @@ struct outbox {
 	size_t under_way, under_way_bytes, held;
 	struct peer *peer; /* NULL: nobody takes them */
 	uint32_t epoch, window;
+	bool draining;
 	struct loop_timer again;
 	char held_why[256];
 	uint64_t confirmed, returned;

@@ -92,7 +92,7 @@ peer_send(struct peer *peer, enum msg_id id, uint32_t request, const void *msg)
 {
 	struct peer_io *io = peer->io;
 
-	if (io->gone)
+	if (io->gone || io->deaf)
 		return;
 	if (wire_send(&io->wire, id, request, msg) == -1) {
 		peer_cut(peer, "does not read: %zu bytes wait for it",

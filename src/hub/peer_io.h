@@ -24,6 +24,7 @@ struct peer_io {
 	struct loop_io io;
 	int64_t since_ns;
 	bool gone;     /* to be forgotten at the end of the turn */
+	bool deaf;     /* has closed: what it said before is still read */
 	bool to_flush; /* in peers->flush */
 	bool more;     /* in peers->more: has frames that are not handled */
 	struct peer_io *prev_flush, *next_flush;

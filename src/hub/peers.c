@@ -93,6 +93,16 @@ peers_busy(const struct hub *hub)
 	return false;
 }
 
+/* What it has said may be the confirms of what it published: up to the end of
+ * its stream it is listened to. */
+static void
+peer_deafen(struct peer_io *io)
+{
+	io->deaf = true;
+	io->wire.sent = io->wire.out.len;
+	peer_want(io);
+}
+
 void
 peers_flush(struct hub *hub)
 {
@@ -104,7 +114,7 @@ peers_flush(struct hub *hub)
 		DL_DELETE2(peers->flush, io, prev_flush, next_flush);
 		io->to_flush = false;
 		if (wire_flush(&io->wire) == -1)
-			peer_leave(io->peer);
+			peer_deafen(io);
 		else
 			peer_want(io);
 	}

@@ -5,6 +5,7 @@
  * is full, an exchange that is refused. Nothing is lost, and order is kept.
  */
 #include <check.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 
 #define BATCH 100
 #define SMALL 10
+#define RELOADS 10
 
 #define FAST                                                    \
 	"broker = \"$BROKER\"; timeout = 2.0; heartbeat = 2.0;" \
@@ -171,6 +173,35 @@ START_TEST(children_die)
 }
 END_TEST
 
+/* A drain is no failure: what is under way is confirmed to the hub that sent
+ * it, and so nothing is published twice. */
+START_TEST(reloads_send_nothing_twice)
+{
+	int n = 0;
+
+	start();
+	for (int i = 0; i < RELOADS; i++) {
+		int fd = raw_connect_unix(d.socket);
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		json_t *answer;
+
+		ck_assert(raw_text(fd, "{\"cmd\":\"reload\",\"args\":[]}\n"));
+		while (poll(&p, 1, 0) == 0) {
+			publish("x", "k", n, BATCH);
+			n += BATCH;
+		}
+		answer = ctl_read(fd);
+		ck_assert_msg(ctl_int(answer, "code") == 0, "reload: %s",
+		    ctl_text(answer, "message"));
+		json_decref(answer);
+		close(fd);
+	}
+	require_outbox("messages", 0);
+	require_stream("out", n, false);
+	stop();
+}
+END_TEST
+
 START_TEST(the_exchange_is_deleted)
 {
 	start();
@@ -241,6 +272,7 @@ main(int argc, char *argv[])
 	const struct suite_case cases[] = {
 		CASE_MEMORY(hubs_die),
 		CASE(children_die),
+		CASE(reloads_send_nothing_twice),
 		CASE_MEMORY(the_exchange_is_deleted),
 		CASE(the_queue_is_deleted),
 		CASE(the_queue_is_full),
