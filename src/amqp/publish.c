@@ -213,6 +213,7 @@ static void
 publish_on_confirm(struct publish *publish, const struct rabbit_event *event)
 {
 	publish->confirmed = true;
+	publish->progress_ns = clock_now_ns();
 	flights_confirm(&publish->flights, event->tag, event->multiple,
 	    event->ok, publish_on_settled, publish);
 	if (publish->flights.unsettled == 0)
@@ -365,6 +366,8 @@ publish_count(const struct publish *publish, struct publish_count *count)
 	if (clock_now_ns() >
 	    publish->held_ns + 2 * publish->amqp->conf->amqp.refresh)
 		count->held_why[0] = '\0';
+	if (publish->flights.unsettled > 0)
+		count->stalled_ns = clock_now_ns() - publish->progress_ns;
 	count->blocked = publish->blocked;
 	count->under_way = (unsigned)(publish->flights.unsettled +
 	    publish->items_n);

@@ -39,6 +39,8 @@ struct publish_count {
 	bool blocked;
 	char blocked_why[128];
 	unsigned window, under_way;
+	int64_t stalled_ns;		/* nothing was confirmed for so long,
+					   and something could have been */
 	uint64_t published, confirmed, returned, held;
 	char last_return[256];		/* "exchange, key: NO_ROUTE"; "" */
 	char held_why[256];		/* of the last that is held; "": none

@@ -59,6 +59,7 @@ struct publish {
 	/* Connections in a row that were lost before anything was confirmed. */
 	unsigned in_vain;
 	bool confirmed;		/* anything, on this connection */
+	int64_t progress_ns;	/* the last confirm, or since when one is due */
 	struct publish_suspect suspect[PUBLISH_SUSPECTS];
 	size_t suspect_at;
 	struct publish_closed closed[PUBLISH_CLOSED];

@@ -253,6 +253,8 @@ publish_message(struct publish *publish, uint64_t seq, uint64_t uid,
 		publish_refuse(publish, seq, uid, why.text);
 		return STEP_DONE;
 	}
+	if (publish->flights.unsettled == 0)
+		publish->progress_ns = clock_now_ns();
 	flights_add(&publish->flights, number, seq,
 	    seq != 0 ? message->uid : uid, mark);
 	publish->alone = suspect != NULL;

@@ -7,7 +7,8 @@
  * has been so. The worst thing comes first, for it is one line that somebody
  * reads who was woken by it: no connection, half of one, an alarm of the
  * broker's, faults of the topology, messages that are stuck or held, a broker
- * that does not answer, and if it is none of these, that all is well.
+ * that does not answer or confirm, and if it is none of these, that all is
+ * well.
  */
 #include "amqp/status.h"
 
@@ -185,7 +186,7 @@ status_look_faults(struct status *status, const struct publish_count *publish,
 	const struct topology *topology = status->amqp->topology;
 	const struct link *look = look_link(status->amqp->look);
 	const char *fault = topology_fault(topology, 0);
-	char connected[256], more[40] = "";
+	char connected[256], more[40] = "", since[32];
 	size_t n = 0;
 
 	status_connected(status, connected);
@@ -209,6 +210,14 @@ status_look_faults(struct status *status, const struct publish_count *publish,
 		status_say(status, "fault", true,
 		    "%s, but it does not answer: %s", connected,
 		    look->why.text);
+	else if (publish->stalled_ns > status->amqp->conf->amqp.timeout)
+		status_say(status, "fault", true,
+		    "the broker has confirmed none of %u messages under way "
+		    "for %s: a queue that has lost its majority, or a slow "
+		    "disk; %s",
+		    publish->under_way,
+		    status_for(clock_now_ns() - publish->stalled_ns, since),
+		    connected);
 	else
 		return false;
 	return true;

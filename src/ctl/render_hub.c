@@ -31,6 +31,13 @@ render_outbox(const json_t *outbox, FILE *out)
 
 	if (!json_is_object(outbox))
 		return;
+	if (json_object_get(outbox, "max_messages") == NULL &&
+	    render_text(outbox, "waits_for") != NULL) {
+		fprintf(out, "outbox  %s messages wait for %s\n",
+		    render_show(outbox, "messages", "-", a),
+		    render_show(outbox, "waits_for", "-", b));
+		return;
+	}
 	fprintf(out, "outbox  %s messages of %s, %s of %s",
 	    render_show(outbox, "messages", "-", a),
 	    render_show(outbox, "max_messages", "-", b),
@@ -40,6 +47,9 @@ render_outbox(const json_t *outbox, FILE *out)
 		fprintf(out, ", the oldest for %s, %s under way",
 		    render_show_as(outbox, "oldest", format_age, "-", a),
 		    render_show(outbox, "under_way", "-", b));
+	if (render_text(outbox, "waits_for") != NULL)
+		fprintf(out, "; they wait: %s",
+		    render_show(outbox, "waits_for", "-", a));
 	if (number_of(outbox, "held") > 0)
 		fprintf(out, "; %s held: %s",
 		    render_show(outbox, "held", "-", a),

@@ -254,19 +254,17 @@ hub_raise_descriptors(void)
 static int
 hub_init_broker(struct hub *hub, struct why *why)
 {
-	size_t left = 0;
-
 	if (conf_has_broker(hub->conf))
 		return broker_start(hub, why) == -1 ||
 			outbox_start(hub, why) == -1 ||
 			seen_start(hub, why) == -1 ?
 		    -1 :
 		    0;
-	store_each_outbox(hub->store, hub_on_left, &left);
-	if (left > 0)
+	store_each_outbox(hub->store, hub_on_left, &hub->left);
+	if (hub->left > 0)
 		log_warning("%zu messages in the store wait for a broker, and "
 			    "there is none now (amqp.broker): they wait on",
-		    left);
+		    hub->left);
 	return 0;
 }
 

@@ -73,6 +73,7 @@ struct hub {
 	struct schedules *schedules;
 	struct peers *peers;
 	struct desk *desk;
+	size_t left;			/* in the store for a broker, without */
 	uint64_t frames;		/* that peers have sent, ever */
 	bool draining;
 	/* what this turn commits needs an fsync; hub.c clears it */

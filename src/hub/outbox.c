@@ -287,6 +287,12 @@ outbox_is_quiet(const struct hub *hub)
 	return hub->outbox == NULL || hub->outbox->under_way == 0;
 }
 
+bool
+outbox_is_draining(const struct hub *hub)
+{
+	return hub->outbox != NULL && hub->outbox->draining;
+}
+
 void
 outbox_turn(struct hub *hub)
 {

@@ -32,6 +32,7 @@ void outbox_bind(struct hub *hub, const struct msg_BIND *bind);
  * is none of that, or no outbox. */
 void outbox_drain(struct hub *hub);
 bool outbox_is_quiet(const struct hub *hub);
+bool outbox_is_draining(const struct hub *hub);
 
 /* At the end of the turn, after the commit: sends as many as are taken. */
 void outbox_turn(struct hub *hub);

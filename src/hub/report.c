@@ -104,10 +104,10 @@ report_hub(struct hub *hub)
 	json_object_set_new(report, "data", report_data(hub));
 	json_object_set_new(report, "work", report_work(hub));
 	json_object_set_new(report, "store", report_store(hub));
-	if (conf_has_broker(hub->conf)) {
+	if (conf_has_broker(hub->conf) || hub->left > 0)
 		json_object_set_new(report, "outbox", report_outbox(hub));
+	if (conf_has_broker(hub->conf))
 		json_object_set_new(report, "amqp", broker_report(hub));
-	}
 	return report;
 }
 

@@ -10,6 +10,7 @@
  */
 #include <string.h>
 
+#include "base/why.h"
 #include "hub/broker.h"
 #include "hub/desk.h"
 #include "hub/outbox.h"
@@ -21,13 +22,46 @@ put(json_t *object, const char *name, int64_t value)
 	json_object_set_new(object, name, json_integer(value));
 }
 
+/* Without a broker: of an earlier config. */
+static json_t *
+report_left(const struct hub *hub)
+{
+	json_t *report = json_object();
+
+	put(report, "messages", (int64_t)hub->left);
+	json_object_set_new(report, "waits_for",
+	    json_string("a broker: amqp.broker is \"local\" now"));
+	return report;
+}
+
+/* Why those that the broker has not refused do not go out; nothing when they
+ * do. */
+static void
+report_waits_for(struct hub *hub, const struct outbox_count *count,
+    json_t *report)
+{
+	struct why why = { "" };
+
+	if (count->messages == count->held)
+		return;
+	if (outbox_is_draining(hub))
+		why_set(&why, "this hub ends, and the next one sends them");
+	else if (broker_publisher(hub, &why) != NULL)
+		return;
+	json_object_set_new(report, "waits_for", json_string(why.text));
+}
+
 json_t *
 report_outbox(struct hub *hub)
 {
 	struct outbox_count count = { 0 };
-	json_t *report = json_object();
+	json_t *report;
 
+	if (!conf_has_broker(hub->conf))
+		return report_left(hub);
+	report = json_object();
 	outbox_count(hub, &count);
+	report_waits_for(hub, &count, report);
 	put(report, "messages", (int64_t)count.messages);
 	put(report, "max_messages", hub->conf->amqp.outbox_max);
 	put(report, "bytes", (int64_t)count.bytes);

@@ -109,6 +109,11 @@ START_TEST(what_is_published_waits_in_the_outbox)
 	reply_release(&reply);
 	require_run(1, "outbox", "publish", "x", "k", "1");
 	require_run(0, "outbox  3 messages of 3", "hub", NULL, NULL, NULL);
+	ctl_require(&d, "says that there is no broker", is_in_trouble, NULL);
+	require_run(0, "; they wait: no broker", "hub", NULL, NULL, NULL);
+	require_run(0, "amqp", "scale", "amqp", "0", NULL);
+	require_run(0, "; they wait: there is no amqp child", "status", NULL,
+	    NULL, NULL);
 	/* what publishes nothing is served */
 	ck_assert_int_eq(http_status(&d, "/hello", NULL), 200);
 	daemon_stop(&d);
@@ -204,6 +209,10 @@ START_TEST(a_reload_brings_them_and_takes_them_away)
 	daemon_configure(&d, &local);
 	reload();
 	ctl_require_pool(&d, "amqp", "ready", -1, -1);
+	/* what the outbox has is not forgotten */
+	require_run(0,
+	    "outbox  1 messages wait for a broker: amqp.broker is \"local\"",
+	    "status", NULL, NULL, NULL);
 	require_run(0, "published", "publish", "x", "k", "1");
 	desk_require_number(&d, "n:q", 2);
 	daemon_stop(&d);

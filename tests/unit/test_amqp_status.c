@@ -297,6 +297,22 @@ START_TEST(no_answer)
 }
 END_TEST
 
+/* Quorum queues that have lost their majority, a disk that hangs. */
+START_TEST(confirms_that_do_not_come)
+{
+	publishes.under_way = 12;
+	publishes.stalled_ns = NS_PER_S;
+	says(false,
+	    "connected to amqp://h:5672/ (Fake 1) for 5 min, consumes 1 queue, "
+	    "3 unacked");
+	publishes.stalled_ns = 61 * NS_PER_S;
+	says(true,
+	    "the broker has confirmed none of 12 messages under way for 61 s: "
+	    "a queue that has lost its majority, or a slow disk; connected to "
+	    "amqp://h:5672/ (Fake 1) for 5 min");
+}
+END_TEST
+
 START_TEST(bindings_are_made)
 {
 	bound = false;
@@ -388,6 +404,7 @@ main(void)
 	tcase_add_test(tcase, faults_of_the_topology);
 	tcase_add_test(tcase, messages_that_are_stuck_or_held);
 	tcase_add_test(tcase, no_answer);
+	tcase_add_test(tcase, confirms_that_do_not_come);
 	tcase_add_test(tcase, bindings_are_made);
 	tcase_add_test(tcase, the_drain);
 	tcase_add_test(tcase, is_told_when_it_changes);

@@ -121,6 +121,17 @@ START_TEST(a_hub_with_a_broker)
 	    "amqp    slot -: has not said yet\n");
 	free(text);
 	text = rendered(render_hub,
+	    "{\"outbox\":{\"messages\":4,\"waits_for\":\"a broker\"}}");
+	ck_assert_str_eq(strstr(text, "outbox"),
+	    "outbox  4 messages wait for a broker\n");
+	free(text);
+	text = rendered(render_hub,
+	    "{\"outbox\":{\"messages\":1,\"max_messages\":2,"
+	    "\"under_way\":0,\"waits_for\":\"no broker\"}}");
+	ck_assert_ptr_nonnull(
+	    strstr(text, "0 under way; they wait: no broker; - confirmed"));
+	free(text);
+	text = rendered(render_hub,
 	    "{\"outbox\":{\"messages\":0,\"held\":0},\"amqp\":[]}");
 	ck_assert_str_eq(strstr(text, "outbox"),
 	    "outbox  0 messages of -, - of -; - confirmed, - returned as no "
