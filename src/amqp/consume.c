@@ -23,7 +23,10 @@
 #include "base/mem.h"
 
 #define TAG_SIZE 256
-#define WORTH_S 0.01
+#define WORTH_S 0.01 /* see consumer_adapt() */
+/* For so long it is told that a handler took too long: it may be hours until
+ * the next one does. */
+#define SLOW_NS (3600 * NS_PER_S)
 
 /* The index comes first: it is what a delivery is known by. */
 static const char *
@@ -137,6 +140,33 @@ consume_on_cancelled(struct consume *consume, const char *tag)
 	look_soon(consume->amqp->look);
 }
 
+/* RabbitMQ's words for its consumer_timeout; what it means in ours. */
+static void
+consume_on_closed(struct consume *consume, const struct rabbit_event *event)
+{
+	static const char used[] = "Timeout value used: ";
+	const char *value = strstr(event->text, used);
+	char ms[32] = "";
+
+	if (event->code != 406 ||
+	    strstr(event->text, "delivery acknowledgement") == NULL ||
+	    strstr(event->text, "timed out") == NULL) {
+		link_fail(&consume->link, "the broker closed the channel: %s",
+		    event->text);
+		return;
+	}
+	if (value != NULL)
+		snprintf(ms, sizeof(ms), " (%ld ms)",
+		    strtol(value + strlen(used), NULL, 10));
+	snprintf(consume->slow, sizeof(consume->slow),
+	    "a message was not done within the broker's consumer_timeout%s, "
+	    "and is delivered again: raise that in rabbitmq.conf, or lower "
+	    "'timeout' or 'prefetch'",
+	    ms);
+	consume->slow_ns = clock_now_ns();
+	link_fail(&consume->link, "%s", consume->slow);
+}
+
 static void
 consume_event(void *ctx, const struct rabbit_event *event)
 {
@@ -153,8 +183,7 @@ consume_event(void *ctx, const struct rabbit_event *event)
 		consume_on_cancelled(consume, event->consumer);
 		break;
 	case RABBIT_CHANNEL_CLOSED:
-		link_fail(&consume->link, "the broker closed the channel: %s",
-		    event->text);
+		consume_on_closed(consume, event);
 		break;
 	default:
 		break; /* nothing is published here */
@@ -262,6 +291,15 @@ const struct link *
 consume_link(const struct consume *consume)
 {
 	return &consume->link;
+}
+
+const char *
+consume_slow(const struct consume *consume)
+{
+	return consume->slow_ns != 0 &&
+		clock_now_ns() - consume->slow_ns < SLOW_NS ?
+	    consume->slow :
+	    NULL;
 }
 
 void

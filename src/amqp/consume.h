@@ -27,6 +27,9 @@ void consume_free(struct consume *consume);
 
 const struct link *consume_link(const struct consume *consume);
 
+/* NULL, or that the broker had to wait too long for an ack, of late. */
+const char *consume_slow(const struct consume *consume);
+
 /* By look.c: queues may be consumed again that could not be. */
 void consume_mend(struct consume *consume);
 /* By look.c: the broker has that many consumers of the queue. */

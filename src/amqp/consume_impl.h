@@ -46,6 +46,8 @@ struct consume {
 	bool renew;			/* one of them is */
 	struct buf scratch;
 	int64_t ticked_ns;
+	int64_t slow_ns;		/* the last time; 0: never */
+	char slow[256];			/* see consume_slow() */
 };
 
 /* A RABBIT_DELIVERY. */

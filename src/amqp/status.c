@@ -186,6 +186,7 @@ status_look_faults(struct status *status, const struct publish_count *publish,
 	const struct topology *topology = status->amqp->topology;
 	const struct link *look = look_link(status->amqp->look);
 	const char *fault = topology_fault(topology, 0);
+	const char *slow = consume_slow(status->amqp->consume);
 	char connected[256], more[40] = "", since[32];
 	size_t n = 0;
 
@@ -218,6 +219,8 @@ status_look_faults(struct status *status, const struct publish_count *publish,
 		    publish->under_way,
 		    status_for(clock_now_ns() - publish->stalled_ns, since),
 		    connected);
+	else if (slow != NULL)
+		status_say(status, "fault", true, "%s; %s", slow, connected);
 	else
 		return false;
 	return true;

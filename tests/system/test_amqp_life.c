@@ -228,6 +228,40 @@ START_TEST(a_child_dies_with_thousands_in_flight)
 }
 END_TEST
 
+/* The broker's patience with consumers ends: the channel is closed, and the
+ * message comes again while its handler runs. With an id it is done once. */
+START_TEST(a_handler_that_takes_longer_than_the_broker_waits)
+{
+	int gate;
+
+	broker_open();
+	free(broker_eval("application:set_env(rabbit, consumer_timeout, 500),"
+			 "application:set_env(rabbit, channel_tick_interval, "
+			 "200)."));
+	broker_service(&d, &gated, NULL);
+	free(broker_eval("application:set_env(rabbit, consumer_timeout, "
+			 "1800000)."));
+	c = rmq_open();
+	rmq_require_consumers(&d, c, "gate", 1);
+	gate = gate_make(&d);
+	rmq_post_text(c, "gate", "m-1", "1");
+	free(daemon_await_line(&d, NULL,
+	    "warning amqp.*consumer_timeout \\(500 ms\\)"));
+	broker_require_note(&d, true,
+	    "consumer_timeout \\(500 ms\\).*raise.*connected to");
+	rmq_require_consumers(&d, c, "gate", 1);
+	desk_require_queue(&d, "gate", "unacked", 1);
+	/* a second call would wait there for ever */
+	gate_let(gate, 1);
+	desk_require_queue(&d, "gate", "unacked", 0);
+	rmq_require_ready(&d, c, "gate", 0);
+	rmq_post_text(c, "q", NULL, "1");
+	desk_require_number(&d, "n:q", 1);
+	close(gate);
+	stop();
+}
+END_TEST
+
 /* -------------------------------------------------------------- other kinds */
 
 static const struct daemon_conf kinds = {
@@ -282,6 +316,7 @@ main(int argc, char *argv[])
 		CASE_MEMORY(a_reload_changes_queues),
 		CASE(a_child_dies_with_messages_in_hand),
 		CASE(a_child_dies_with_thousands_in_flight),
+		CASE(a_handler_that_takes_longer_than_the_broker_waits),
 		CASE(queues_of_all_kinds),
 	};
 

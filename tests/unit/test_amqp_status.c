@@ -19,7 +19,7 @@ static struct status *status;
 static struct link in, out, look;
 static struct publish_count publishes;
 static struct consume_count counts;
-static const char *faults[4];
+static const char *faults[4], *slow;
 static bool ready, bound;
 static int told;
 
@@ -52,6 +52,13 @@ consume_count(const struct consume *consume, size_t queue,
 	memset(count, 0, sizeof(*count));
 	if (queue == 0)
 		*count = counts;
+}
+
+const char *
+consume_slow(const struct consume *consume)
+{
+	(void)consume;
+	return slow;
 }
 
 void
@@ -167,6 +174,7 @@ set_up(void)
 	ck_assert_msg(conf != NULL, "%s", error_text(0));
 	memset(&publishes, 0, sizeof(publishes));
 	memset(&faults, 0, sizeof(faults));
+	slow = NULL;
 	memset(&in, 0, sizeof(in));
 	strcpy(in.where, "amqp://h:5672/");
 	look = out = in;
@@ -313,6 +321,14 @@ START_TEST(confirms_that_do_not_come)
 }
 END_TEST
 
+START_TEST(a_handler_that_was_too_slow)
+{
+	slow = "it took too long";
+	says(true,
+	    "it took too long; connected to amqp://h:5672/ (Fake 1) for 5 min");
+}
+END_TEST
+
 START_TEST(bindings_are_made)
 {
 	bound = false;
@@ -405,6 +421,7 @@ main(void)
 	tcase_add_test(tcase, messages_that_are_stuck_or_held);
 	tcase_add_test(tcase, no_answer);
 	tcase_add_test(tcase, confirms_that_do_not_come);
+	tcase_add_test(tcase, a_handler_that_was_too_slow);
 	tcase_add_test(tcase, bindings_are_made);
 	tcase_add_test(tcase, the_drain);
 	tcase_add_test(tcase, is_told_when_it_changes);
