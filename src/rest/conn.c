@@ -57,6 +57,14 @@ conn_has_unread(const struct conn *conn)
 }
 
 bool
+conn_has_ended(const struct conn *conn)
+{
+	char byte;
+
+	return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+bool
 conn_was_garbage(const struct conn *conn)
 {
 	ssize_t n;

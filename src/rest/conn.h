@@ -16,6 +16,9 @@ void conn_free(struct conn *conn);
 /* Have bytes come that nobody has read? */
 bool conn_has_unread(const struct conn *conn);
 
+/* Has the client sent all it ever will, and all of it been read? */
+bool conn_has_ended(const struct conn *conn);
+
 /*
  * The library closes the connection without a word; has the client closed it
  * first? If not, what came was not even a request line.

@@ -50,8 +50,7 @@ http_add(struct conn *conn)
 	if (engine_add(conn->tls ? http->tls : http->plain, conn) == -1)
 		return -1;
 	conn->phase = CONN_IDLE;
-	deadline_add(&http->patience.receiving, &conn->deadline,
-	    clock_now_ns());
+	patience_receive(conn, clock_now_ns());
 	return 0;
 }
 
@@ -69,8 +68,7 @@ http_on_target(struct conn *conn, const char *target)
 	conn->open = true;
 	/* The first request's time runs since its first byte. */
 	if (conn->used)
-		deadline_add(&rest->http->patience.receiving, &conn->deadline,
-		    rest->now_ns);
+		patience_receive(conn, rest->now_ns);
 	conn->used = true;
 }
 
@@ -290,7 +288,7 @@ http_stop(struct rest *rest)
 	http->stopping = true;
 	engine_free(http->plain);
 	engine_free(http->tls);
-	patience_release(&http->patience);
+	patience_release(rest, &http->patience);
 	free(http);
 	rest->http = NULL;
 }

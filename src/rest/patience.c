@@ -13,6 +13,11 @@
  *
  * A connection is closed by shutting its socket down, one way or both; the
  * library sees the end and does the rest.
+ *
+ * It does not see every end: its epoll set tells of a change once, and when the
+ * last bytes and the end have come together, it reads the bytes and waits for
+ * more. So those who have not sent a whole request after a moment are asked now
+ * and then whether they have hung up.
  */
 #include "rest/patience.h"
 
@@ -27,6 +32,8 @@
 #include "rest/http.h"
 
 #define OVERTIME_NS NS_PER_S
+/* How often those who are sending a request are asked whether they still do. */
+#define LOOK_NS (250 * NS_PER_MS)
 /* An answer that takes longer than this has a slow client. */
 #define SLOW_NS (250 * NS_PER_MS)
 #define DEAD_NS (2 * NS_PER_S)
@@ -95,6 +102,38 @@ receiving_expired(struct deadline *deadline, int64_t now_ns)
 }
 
 static void
+patience_look(void *ctx)
+{
+	struct patience *patience = ctx;
+	const struct deadline_list *list = &patience->receiving;
+	struct deadline *d;
+	int64_t now_ns = clock_now_ns();
+
+	for (d = list->ends.next; d != &list->ends; d = d->next) {
+		const struct conn *conn = conn_of(d);
+
+		if (d->since_ns > now_ns - LOOK_NS)
+			break;
+		/* the end once more, by itself */
+		if (conn_has_ended(conn))
+			shutdown(conn->fd, SHUT_RD);
+	}
+	if (deadline_first(list) != NULL)
+		loop_timer_set(list->loop, &patience->look, now_ns + LOOK_NS);
+}
+
+void
+patience_receive(struct conn *conn, int64_t since_ns)
+{
+	struct patience *patience = http_patience(conn->rest);
+
+	deadline_add(&patience->receiving, &conn->deadline, since_ns);
+	if (!loop_timer_is_set(&patience->look))
+		loop_timer_set(conn->rest->loop, &patience->look,
+		    since_ns + LOOK_NS);
+}
+
+static void
 idle_expired(struct deadline *deadline, int64_t now_ns)
 {
 	struct conn *conn = conn_of(deadline);
@@ -105,7 +144,7 @@ idle_expired(struct deadline *deadline, int64_t now_ns)
 		return;
 	}
 	if (conn_has_begun(conn, now_ns)) {
-		deadline_add(&patience->receiving, deadline, now_ns);
+		patience_receive(conn, now_ns);
 		return;
 	}
 	/* What comes in this very moment is still read and answered. */
@@ -138,11 +177,13 @@ patience_init(struct patience *patience, struct rest *rest)
 	deadline_list_init(&patience->sending, rest->loop, SLOW_NS,
 	    sending_expired);
 	deadline_list_init(&patience->dead, rest->loop, DEAD_NS, dead_expired);
+	loop_timer_init(&patience->look, patience_look, patience);
 }
 
 void
-patience_release(struct patience *patience)
+patience_release(struct rest *rest, struct patience *patience)
 {
+	loop_timer_cancel(rest->loop, &patience->look);
 	deadline_list_release(&patience->receiving);
 	deadline_list_release(&patience->overtime);
 	deadline_list_release(&patience->idle);

@@ -17,10 +17,14 @@
 
 struct patience {
 	struct deadline_list receiving, overtime, idle, sending, dead;
+	struct loop_timer look;	/* at the receiving ones */
 };
 
 void patience_init(struct patience *patience, struct rest *rest);
-void patience_release(struct patience *patience);
+void patience_release(struct rest *rest, struct patience *patience);
+
+/* A request has begun. */
+void patience_receive(struct conn *conn, int64_t since_ns);
 
 /* Who has been idle for a moment is closed, now or then. */
 void patience_drain(struct patience *patience);

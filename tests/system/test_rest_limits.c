@@ -16,6 +16,7 @@
 #include "lib/ctl.h"
 #include "lib/daemon.h"
 #include "lib/echo.h"
+#include "lib/gate.h"
 #include "lib/http.h"
 #include "lib/suite.h"
 #include "lib/text.h"
@@ -263,6 +264,48 @@ START_TEST(abandoned)
 }
 END_TEST
 
+/* The last bytes of half a request, and the end of the connection with them:
+ * the only worker is busy meanwhile and finds both at once. */
+START_TEST(half_closed)
+{
+	static const char *const parts[][2] = {
+		{ "POST ", "/hello" },
+		{ "GET /who HTTP/1.1\r\nHo", "st: x\r\nX" },
+		{ "POST /who HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\na",
+		    "bc" },
+	};
+	struct daemon d;
+	int gate, call;
+
+	daemon_start(&d,
+	    &(struct daemon_conf){
+		.workers = "start = 1; min_spare = 0; max_spare = 1; max = 1;",
+		.rest = "idle_timeout = 3600.0; receive_timeout = 3600.0;",
+		.modules = MODULE_GATE,
+		.route = { GATE_ROUTES, ROUTE("POST", "/who", "gate.who") } });
+	gate = gate_make(&d);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		int fd = raw_connect(&d);
+
+		raw_text(fd, parts[i][0]);
+		/* by then it has read them */
+		gate_who(&d);
+		gate_who(&d);
+		call = gate_call(&d);
+		ctl_require_pool(&d, "rest", "busy", 1, 1);
+		raw_text(fd, parts[i][1]);
+		shutdown(fd, SHUT_WR);
+		gate_let(gate, 1);
+		gate_answer(call);
+		ck_assert_msg(raw_ended(fd), "%s: left open", parts[i][0]);
+		close(fd);
+	}
+	ck_assert_int_eq(ctl_pool(&d, "rest", "restarts"), 0);
+	close(gate);
+	daemon_stop(&d);
+}
+END_TEST
+
 START_TEST(not_reading)
 {
 	struct daemon d;
@@ -408,6 +451,7 @@ main(void)
 		CASE(dripping),
 		CASE(silent),
 		CASE(abandoned),
+		CASE(half_closed),
 		CASE(not_reading),
 		CASE(a_thousand_half_open),
 		CASE(saturated),
