@@ -243,17 +243,22 @@ net_open(struct net *net, const struct conf *conf, const struct url *url,
 		return -1;
 	if (alive != NULL)
 		alive(ctx);
+	/* A broker waits a few seconds for a handshake, from the connection
+	 * on: what takes its time comes before. */
+	if (url->tls && (net->tls = tls_new(conf, url, why)) == NULL)
+		goto fail;
 	net->fd = connect_any(list, timeout, why);
-	freeaddrinfo(list);
 	if (net->fd < 0)
-		return -1;
+		goto fail;
 	if (alive != NULL)
 		alive(ctx);
-	if (!url->tls)
-		return 0;
-	net->tls = tls_open(net->fd, conf, url, clock_now_ns() + timeout, why);
-	if (net->tls != NULL)
-		return 0;
+	if (url->tls &&
+	    tls_open(net->tls, net->fd, url, clock_now_ns() + timeout, why) < 0)
+		goto fail;
+	freeaddrinfo(list);
+	return 0;
+fail:
+	freeaddrinfo(list);
 	net_close(net);
 	return -1;
 }

@@ -50,8 +50,12 @@ bool net_wait(int fd, bool to_write, int64_t until_ns);
  * Part of amqp_role.check. */
 void tls_check(const struct conf *conf, struct conf_errors *errors);
 
-struct tls *tls_open(int fd, const struct conf *conf, const struct url *url,
-    int64_t until_ns, struct why *why);
+/* Reads certificates, which takes its time; NULL with the reason. */
+struct tls *tls_new(const struct conf *conf, const struct url *url,
+    struct why *why);
+/* Shakes hands on the socket, which stays the caller's. */
+int tls_open(struct tls *tls, int fd, const struct url *url, int64_t until_ns,
+    struct why *why);
 void tls_close(struct tls *tls);
 ssize_t tls_recv(struct tls *tls, void *bytes, size_t len, struct why *why);
 ssize_t tls_send(struct tls *tls, const void *bytes, size_t len,

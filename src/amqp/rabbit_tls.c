@@ -130,7 +130,7 @@ tls_check(const struct conf *conf, struct conf_errors *errors)
 }
 
 static int
-prepare(struct tls *tls, int fd, const struct conf *conf, const struct url *url,
+prepare(struct tls *tls, const struct conf *conf, const struct url *url,
     struct why *why)
 {
 	unsigned char address[16];
@@ -159,7 +159,6 @@ prepare(struct tls *tls, int fd, const struct conf *conf, const struct url *url,
 		return why_set(why, "TLS: %s", gnutls_strerror(rc));
 	if (conf->amqp_tls.verify)
 		gnutls_session_set_verify_cert(tls->session, url->host, 0);
-	gnutls_transport_set_int(tls->session, fd);
 	return 0;
 }
 
@@ -205,33 +204,34 @@ explain(struct tls *tls, int rc, struct why *why)
 }
 
 struct tls *
-tls_open(int fd, const struct conf *conf, const struct url *url,
-    int64_t until_ns, struct why *why)
+tls_new(const struct conf *conf, const struct url *url, struct why *why)
 {
 	struct tls *tls = mem_alloc(sizeof(*tls));
-	int rc;
 
-	if (prepare(tls, fd, conf, url, why) < 0)
-		goto fail;
-	while ((rc = gnutls_handshake(tls->session)) != GNUTLS_E_SUCCESS) {
-		if (rc == GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR) {
-			explain_certificate(tls, url, why);
-			goto fail;
-		}
-		if (gnutls_error_is_fatal(rc)) {
-			explain(tls, rc, why);
-			goto fail;
-		}
-		if (!net_wait(fd, gnutls_record_get_direction(tls->session),
-			until_ns)) {
-			why_set(why, "timed out: it does not answer in TLS");
-			goto fail;
-		}
-	}
-	return tls;
-fail:
+	if (prepare(tls, conf, url, why) == 0)
+		return tls;
 	tls_close(tls);
 	return NULL;
+}
+
+int
+tls_open(struct tls *tls, int fd, const struct url *url, int64_t until_ns,
+    struct why *why)
+{
+	int rc;
+
+	gnutls_transport_set_int(tls->session, fd);
+	while ((rc = gnutls_handshake(tls->session)) != GNUTLS_E_SUCCESS) {
+		if (rc == GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR)
+			return explain_certificate(tls, url, why);
+		if (gnutls_error_is_fatal(rc))
+			return explain(tls, rc, why);
+		if (!net_wait(fd, gnutls_record_get_direction(tls->session),
+			until_ns))
+			return why_set(why,
+			    "timed out: it does not answer in TLS");
+	}
+	return 0;
 }
 
 void
