@@ -146,7 +146,8 @@ START_TEST(chaos)
 	d.crashes = true;
 	daemon_configure(&d,
 	    &(struct daemon_conf){
-		.service = "start_timeout = 60.0; kill_grace = 0.05;"
+		/* one that is stopped while it starts is noticed in time */
+		.service = "start_timeout = 10.0; kill_grace = 0.05;"
 			   "heartbeat_interval = 0.1; heartbeat_timeout = 0.5;"
 			   "respawn_min_delay = 0.01; respawn_max_delay = 0.2;"
 			   "stop_timeout = 2.0;",
