@@ -259,11 +259,19 @@ check-clang:
 
 # Left out: pure code that is tried with thousands of values, which the
 # sanitizers look at too, and system tests that are about time or load.
-valgrind_system = rest control config reload modes rest_jobs data
+valgrind_system = rest control config reload modes rest_jobs data amqp_publish
 not_in_valgrind = backoff buf log_line mem policy hub_exchange jobs_index \
 	schedule_plan cron
+# Pure code again, whose tests need no process each: to look for leaks at the
+# end of every one takes most of the time.
+one_process = address amqp_status arguments bindings call_api call_data \
+	call_id call_json chan clock cmd conf conf_amqp conf_nearest conf_print \
+	conf_source conf_work ctl_client ctl_format ctl_render ctl_render_hub \
+	ctl_render_work head histogram idempotency msg pools prefer problem \
+	publish rabbit_props route scoreboard siphash task_attrs topology uri url \
+	utf8 why wire
 check-valgrind: all tests
-	VALGRIND=1 $(run_tests) \
+	VALGRIND=1 ONE_PROCESS='$(one_process)' $(run_tests) \
 		$(filter-out $(not_in_valgrind:%=$B/tests/unit/test_%),$(unit_tests)) \
 		$(valgrind_system:%=$B/tests/system/test_%)
 
