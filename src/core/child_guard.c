@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,7 @@ static struct {
 	/* child_guard_entrust()'s */
 	volatile sig_atomic_t entrusted;
 	volatile sig_atomic_t hurry; /* said when nothing was */
+	volatile sig_atomic_t delivering;
 	int line;
 	const char *bytes;
 	size_t len;
@@ -80,16 +82,19 @@ guard_send(const char *text)
 	(void)n; /* a peer that takes no more has left */
 }
 
-/* Not by a process that the handler has forked. */
+/* Not by a process that the handler has forked, and not from a signal between
+ * the sending and the counting: who is woken by the one may send the other. */
 static void
 guard_deliver(void)
 {
-	if (!guard.entrusted || guard.slot->pid != getpid())
+	if (!guard.entrusted || guard.delivering || guard.slot->pid != getpid())
 		return;
+	guard.delivering = 1;
 	ssize_t n = send(guard.line, guard.bytes + guard.sent,
 	    guard.len - guard.sent, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n > 0)
 		guard.sent += (size_t)n;
+	guard.delivering = 0;
 }
 
 /* Appends "text" to the trace without stdio; cut at the end of the room. */
@@ -324,6 +329,8 @@ child_guard_entrust(int fd, const char *bytes, size_t len)
 	guard.bytes = bytes;
 	guard.len = len;
 	guard.sent = 0;
+	/* a signal from here on sees all of it */
+	atomic_signal_fence(memory_order_release);
 	guard.entrusted = 1;
 	if (guard.hurry)
 		guard_deliver();

@@ -40,6 +40,16 @@ ahead_add(struct worker *worker, uint64_t uid)
 	worker->ahead[worker->aheads++] = uid;
 }
 
+static void
+ahead_watch(struct hub *hub)
+{
+	struct dispatch *dispatch = hub->dispatch;
+
+	if (!loop_timer_is_set(&dispatch->recall))
+		loop_timer_set(hub->loop, &dispatch->recall,
+		    hub->now_ns + RECALL_NS);
+}
+
 /* --- who may have more */
 
 void
@@ -74,9 +84,7 @@ ahead_round(struct hub *hub, int64_t *again_ns)
 		if (job == NULL)
 			return;
 		dispatch_give(hub, dispatch->room, job);
-		if (!loop_timer_is_set(&dispatch->recall))
-			loop_timer_set(hub->loop, &dispatch->recall,
-			    hub->now_ns + RECALL_NS);
+		ahead_watch(hub);
 	}
 }
 
@@ -170,5 +178,7 @@ ahead_next(struct hub *hub, struct worker *worker)
 	memmove(worker->ahead, worker->ahead + 1,
 	    worker->aheads * sizeof(*worker->ahead));
 	ahead_room(hub, worker);
+	if (worker->aheads > 0)
+		ahead_watch(hub);
 	return true;
 }
