@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/why.h"
+#include "core/scoreboard.h"
 #include "hub/outbox.h"
 #include "hub/peer.h"
 #include "hub/store.h"
@@ -36,7 +37,8 @@ struct order {
 	struct order *prev, *next;
 	struct hub *hub;
 	uint64_t id;
-	struct peer *peer;
+	struct peer *peer; /* NULL: to whoever comes first */
+	struct buf said;   /* ORDER, until then */
 	struct loop_timer timer;
 	broker_report_fn *fn;
 	void *ctx;
@@ -47,6 +49,7 @@ struct broker {
 	struct link *publisher; /* NULL: none */
 	struct order *orders;
 	uint64_t last_id;
+	bool met; /* an amqp child, ever */
 };
 
 /* --- who publishes */
@@ -166,6 +169,26 @@ HUB_ON(SENT)
 
 /* --- they come and go */
 
+/* Those that were given before anybody was there. */
+static void
+orders_on_peer(struct hub *hub, struct peer *peer)
+{
+	struct order *order = NULL;
+	struct msg_head head;
+	union msg msg;
+
+	DL_FOREACH(hub->broker->orders, order)
+	{
+		if (order->peer != NULL)
+			continue;
+		order->peer = peer;
+		if (msg_decode(order->said.data, order->said.len, SIZE_MAX,
+			MSG_FROM_HUB, &head, &msg, NULL) > 0)
+			peer_send(peer, MSG_ORDER, 0, &msg.ORDER);
+		buf_release(&order->said);
+	}
+}
+
 struct binder {
 	struct peer *peer;
 	struct buf parts;
@@ -211,10 +234,12 @@ broker_on_peer(struct hub *hub, struct peer *peer)
 	link = mem_alloc(sizeof(*link));
 	link->peer = peer;
 	DL_APPEND(hub->broker->links, link);
+	hub->broker->met = true;
 	buf_init(&binder.parts, SIZE_MAX - 1);
 	store_each_binding(hub->store, bindings_add, &binder);
 	bindings_send(&binder, false);
 	buf_release(&binder.parts);
+	orders_on_peer(hub, peer);
 }
 
 static void
@@ -226,6 +251,7 @@ order_end(struct order *order, const struct msg_REPORT *report, const char *why)
 
 	DL_DELETE(hub->broker->orders, order);
 	loop_timer_cancel(hub->loop, &order->timer);
+	buf_release(&order->said);
 	free(order);
 	if (fn != NULL)
 		fn(ctx, report, why);
@@ -271,6 +297,20 @@ order_on_time(void *ctx)
 	order_end(order, NULL, "the amqp child does not answer");
 }
 
+/* The first one has not said hello yet: both are new after a reload. */
+static bool
+broker_expects(const struct hub *hub)
+{
+	const struct board *board = hub->child->board;
+
+	if (hub->broker->met)
+		return false;
+	for (unsigned i = 0; i < board->slots; i++)
+		if (board->slot[i].pid > 0 && board->slot[i].role == ROLE_AMQP)
+			return true;
+	return false;
+}
+
 uint64_t
 broker_order(struct hub *hub, const struct msg_ORDER *said, int64_t deadline_ns,
     broker_report_fn *fn, void *ctx)
@@ -280,7 +320,7 @@ broker_order(struct hub *hub, const struct msg_ORDER *said, int64_t deadline_ns,
 	struct order *order;
 	struct link *link;
 
-	if (broker == NULL || broker->links == NULL) {
+	if (broker == NULL || (broker->links == NULL && !broker_expects(hub))) {
 		fn(ctx, NULL,
 		    broker == NULL ? "there is no broker: amqp.broker is "
 				     "\"local\"" :
@@ -292,14 +332,18 @@ broker_order(struct hub *hub, const struct msg_ORDER *said, int64_t deadline_ns,
 	order = mem_alloc(sizeof(*order));
 	order->hub = hub;
 	order->id = copy.id = ++broker->last_id;
-	order->peer = link->peer;
+	order->peer = link != NULL ? link->peer : NULL;
+	buf_init(&order->said, SIZE_MAX - 1);
 	order->fn = fn;
 	order->ctx = ctx;
 	copy.deadline_ns = deadline_ns;
 	loop_timer_init(&order->timer, order_on_time, order);
 	loop_timer_set(hub->loop, &order->timer, deadline_ns);
 	DL_APPEND(broker->orders, order);
-	peer_send(link->peer, MSG_ORDER, 0, &copy);
+	if (link != NULL)
+		peer_send(link->peer, MSG_ORDER, 0, &copy);
+	else
+		msg_encode(&order->said, MSG_ORDER, 0, &copy);
 	return order->id;
 }
 

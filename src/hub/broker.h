@@ -27,9 +27,9 @@ uint32_t broker_epoch(const struct hub *hub);	/* the publisher's */
 /* They are in trouble with it, all that there are, and do not just begin. */
 bool broker_is_away(const struct hub *hub);
 
-/* Asks one of them; `fn` comes once, with msg NULL and a reason when there is
- * none, at the deadline, or when it left. Returns a handle for broker_forget(),
- * 0 when fn was called already. */
+/* Asks one of them, or the first to come to a new hub; `fn` comes once, with
+ * msg NULL and a reason when there is none, at the deadline, or when it left.
+ * Returns a handle for broker_forget(), 0 when fn was called already. */
 typedef void broker_report_fn(void *ctx, const struct msg_REPORT *report,
     const char *why);
 uint64_t broker_order(struct hub *hub, const struct msg_ORDER *order,

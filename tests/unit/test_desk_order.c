@@ -224,11 +224,25 @@ START_TEST(reports_may_be_anything)
 }
 END_TEST
 
+/* After a reload both are new, and the hub is the first. */
+START_TEST(one_that_is_to_come_is_waited_for)
+{
+	desk_ask(0, "{\"cmd\":\"purge\",\"args\":[\"q\"],\"yes\":true}");
+	amqp_open();
+	amqp_report(amqp_order(ORDER_PURGE, "q", ""), HUB_OK, "",
+	    "{\"purged\":3}");
+	desk_expect(0, "\"ok\":true", NULL);
+	client_close(&amqp);
+}
+END_TEST
+
 START_TEST(a_broker_that_is_away_is_said_to_be)
 {
+	hub_board.slot[HUB_CLIENT_SLOT].pid = 0;
 	desk_ask(0, "{\"cmd\":\"dead\"}");
 	desk_expect(0, "\"code\":1", "there is no amqp child", "\"jobs\":[]",
 	    NULL);
+	hub_board.slot[HUB_CLIENT_SLOT].pid = getpid();
 	amqp_open();
 	desk_ask(1, "{\"cmd\":\"retry\",\"args\":[\"all\"]}");
 	amqp_report(amqp_order(ORDER_RETRY, "", ""), HUB_GONE,
@@ -510,6 +524,7 @@ main(void)
 	tcase_add_test(broker, publish_does_not_wait_for_ever);
 	tcase_add_test(broker, publish_is_done_once);
 	tcase_add_test(broker, a_held_message_can_be_purged);
+	tcase_add_test(broker, one_that_is_to_come_is_waited_for);
 	tcase_add_test(broker, a_hub_that_stops_says_that_it_was_accepted);
 	tcase_add_checked_fixture(local, set_up_local, tear_down);
 	tcase_add_test(local, purge_of_local_queues);
