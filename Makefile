@@ -70,9 +70,9 @@ else ifeq ($(FLAVOUR),coverage)
   link_flavour = --coverage
 else ifeq ($(FLAVOUR),fuzz)
   override CC = clang
-  optimize = -O1 -g -fsanitize=fuzzer-no-link,$(sanitize)
+  optimize := -O1 -g -fsanitize=fuzzer-no-link,$(sanitize)
   optimize += -fno-sanitize-recover=undefined
-  quickly = $(optimize)
+  quickly := $(optimize)
   link_flavour = -fsanitize=$(sanitize)
 else
   $(error FLAVOUR=$(FLAVOUR): there are release, clang, asan, coverage, fuzz)
