@@ -26,9 +26,17 @@
 #define SMALL 10
 #define RELOADS 10
 
-#define FAST                                                    \
-	"broker = \"$BROKER\"; timeout = 2.0; heartbeat = 2.0;" \
+#define FAST "timeout = 2.0; heartbeat = 2.0;" KEEN
+#define KEEN                    \
+	"broker = \"$BROKER\";" \
 	"reconnect_min = 0.02; reconnect_max = 0.2; refresh = 0.2;"
+
+#define TOPOLOGY                                                    \
+	"exchanges = ( { name = \"x\"; } );"                        \
+	"queues = ( { name = \"out\"; bind = ( { exchange = \"x\";" \
+	"    key = \"k\"; } ); },"                                  \
+	"  { name = \"small\"; max_length = 10; },"                 \
+	"  { name = \"q\"; handler = \"messages.record\"; } );"
 
 static struct daemon d;
 static rmq c;
@@ -38,20 +46,30 @@ static const struct daemon_conf publishing = {
 	.service = "respawn_min_delay = 0.001; respawn_max_delay = 0.1;"
 		   "respawn_young = 0.0; respawn_hold = 1000;",
 	.route = { ROUTE("POST", "/script", "hubtest.script") },
-	.amqp = FAST "exchanges = ( { name = \"x\"; } );"
-		     "queues = ( { name = \"out\"; bind = ( { exchange = \"x\";"
-		     "    key = \"k\"; } ); },"
-		     "  { name = \"small\"; max_length = 10; },"
-		     "  { name = \"q\"; handler = \"messages.record\"; } );",
+	.amqp = FAST TOPOLOGY,
 };
+
+/* A drain waits for the broker for that long. */
+static const struct daemon_conf patient = {
+	.module = { "hello", "hubtest", "messages" },
+	.service = "stop_timeout = 60.0; heartbeat_timeout = 60.0;",
+	.route = { ROUTE("POST", "/script", "hubtest.script") },
+	.amqp = "timeout = 50.0;" KEEN TOPOLOGY,
+};
+
+static void
+start_with(const struct daemon_conf *conf)
+{
+	broker_open();
+	broker_service(&d, conf, NULL);
+	c = rmq_open();
+	rmq_require_consumers(&d, c, "q", 1);
+}
 
 static void
 start(void)
 {
-	broker_open();
-	broker_service(&d, &publishing, NULL);
-	c = rmq_open();
-	rmq_require_consumers(&d, c, "q", 1);
+	start_with(&publishing);
 }
 
 static void
@@ -179,7 +197,7 @@ START_TEST(reloads_send_nothing_twice)
 {
 	int n = 0;
 
-	start();
+	start_with(&patient);
 	for (int i = 0; i < RELOADS; i++) {
 		int fd = raw_connect_unix(d.socket);
 		struct pollfd p = { .fd = fd, .events = POLLIN };

@@ -289,7 +289,7 @@ START_TEST(unknown_after_a_reload)
 	daemon_start(&d, &(struct daemon_conf){ SCRIPTS });
 	results = script(&d,
 	    "[{\"do\":\"submit\",\"handler\":\"misbehave.echo\","
-	    "\"delay\":0.5}]",
+	    "\"delay\":4}]",
 	    200);
 	id = strdup(ctl_text(json_array_get(results, 0), "id"));
 	json_decref(results);
