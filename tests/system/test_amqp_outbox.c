@@ -191,9 +191,10 @@ START_TEST(children_die)
 }
 END_TEST
 
-/* A drain is no failure: what is under way is confirmed to the hub that sent
- * it, and so nothing is published twice. */
-START_TEST(reloads_send_nothing_twice)
+/* All of it, in its order. What is under way is waited for, and yet a message
+ * may come again, under its id, when reloads follow each other fast: publishing
+ * is no more than at least once. */
+START_TEST(reloads_lose_nothing)
 {
 	int n = 0;
 
@@ -215,7 +216,7 @@ START_TEST(reloads_send_nothing_twice)
 		close(fd);
 	}
 	require_outbox("messages", 0);
-	require_stream("out", n, false);
+	require_stream("out", n, true);
 	stop();
 }
 END_TEST
@@ -290,7 +291,7 @@ main(int argc, char *argv[])
 	const struct suite_case cases[] = {
 		CASE_MEMORY(hubs_die),
 		CASE(children_die),
-		CASE(reloads_send_nothing_twice),
+		CASE(reloads_lose_nothing),
 		CASE_MEMORY(the_exchange_is_deleted),
 		CASE(the_queue_is_deleted),
 		CASE(the_queue_is_full),
