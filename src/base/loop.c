@@ -3,10 +3,10 @@
  * loop - one event loop for every role: epoll, a timer heap, signals and child
  * exits as descriptors.
  *
- * One round: before_wait, one wait, the ready descriptors in the order the
- * kernel names them, then the timers that have expired, earliest first. epoll
- * is level-triggered, so a callback may leave work for the next round. A loop
- * with nothing to wait for sleeps for good.
+ * One round: before_wait (which may end it all), one wait, the ready
+ * descriptors in the order the kernel names them, then the timers that have
+ * expired, earliest first. epoll is level-triggered, so a callback may leave
+ * work for the next round. A loop with nothing to wait for sleeps for good.
  *
  * Freed memory is never touched: loop_io_del() strikes the entry from the batch
  * being dispatched, and a timer leaves the heap before its callback runs.
@@ -358,8 +358,6 @@ loop_timeout(struct loop *loop)
 	/* First, as it may set timers, or stop the loop. */
 	if (loop->before_wait != NULL)
 		at = loop->before_wait(loop->before_wait_ctx);
-	if (loop->stop)
-		return 0;
 	if (loop->heap_len > 0 && loop->heap[0]->at_ns < at)
 		at = loop->heap[0]->at_ns;
 	if (at == CLOCK_NEVER)
@@ -404,10 +402,15 @@ loop_wait(struct loop *loop, int64_t timeout_ns)
 int
 loop_run(struct loop *loop)
 {
+	int64_t timeout_ns;
 	int n;
 
 	while (!loop->stop) {
-		n = loop_wait(loop, loop_timeout(loop));
+		timeout_ns = loop_timeout(loop);
+		/* it has found all done: it is not given more now */
+		if (loop->stop)
+			break;
+		n = loop_wait(loop, timeout_ns);
 		if (n == -1)
 			return -1;
 		loop->batch_len = n;

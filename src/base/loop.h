@@ -91,7 +91,8 @@ struct loop {
 	bool stop;
 	/*
 	 * Called before each wait when not NULL; returns a moment at which to
-	 * wake up at the latest (CLOCK_NEVER: none), 0 not to sleep at all.
+	 * wake up at the latest (CLOCK_NEVER: none), 0 not to sleep at all. If
+	 * it stops the loop, nothing is waited for or dispatched any more.
 	 */
 	int64_t (*before_wait)(void *ctx);
 	void *before_wait_ctx;

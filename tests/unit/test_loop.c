@@ -46,8 +46,10 @@ static int64_t
 count_round(void *ctx)
 {
 	(void)ctx;
-	if (++rounds == rounds_wanted)
+	if (rounds == rounds_wanted)
 		loop_stop(&loop);
+	else
+		rounds++;
 	return 0;
 }
 
@@ -878,14 +880,30 @@ stop_and_never(void *ctx)
 	return CLOCK_NEVER;
 }
 
+static void
+count_events(void *ctx, unsigned events)
+{
+	(void)events;
+	++*(int *)ctx;
+}
+
+/* Nor does it look: who has found nothing left to do, and stops, is not given
+ * more. */
 START_TEST(a_stop_before_the_wait_does_not_wait)
 {
-	int calls = 0;
+	int calls = 0, events = 0, fd = eventfd(1, EFD_CLOEXEC);
+	struct loop_io io;
 
+	ck_assert_int_eq(loop_io_add(&loop, &io, fd, LOOP_READ, count_events,
+			     &events),
+	    0);
 	loop.before_wait = stop_and_never;
 	loop.before_wait_ctx = &calls;
 	run();
 	ck_assert_int_eq(calls, 1);
+	ck_assert_int_eq(events, 0);
+	loop_io_del(&loop, &io);
+	close(fd);
 }
 END_TEST
 
