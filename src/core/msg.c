@@ -84,7 +84,9 @@ static inline void
 get_text(struct cursor *c, struct msg_bytes *v)
 {
 	get_bytes(c, v);
-	if (c->wrong == NULL && memchr(v->p, '\0', v->len) != NULL)
+	/* most are empty */
+	if (c->wrong == NULL && v->len > 0 &&
+	    memchr(v->p, '\0', v->len) != NULL)
 		c->wrong = "has a NUL in a text";
 }
 

@@ -55,6 +55,7 @@
 #define ATTEMPTS_MAX 60000
 /* Of bodies in memory: as much as tasks.cache, and a few of the largest. */
 #define LARGEST 4
+#define SCRATCH_MAX ((size_t)1 << 18)
 
 /* --- which message is it */
 
@@ -195,6 +196,14 @@ delivery_is_orphan(const struct job *job)
 
 /* --- its ends */
 
+bool
+delivery_asks_reply(const struct job *job)
+{
+	const struct item *item = job->work;
+
+	return item->asks_reply;
+}
+
 void
 delivery_succeed(struct hub *hub, struct job *job, const struct msg_DONE *done)
 {
@@ -203,7 +212,7 @@ delivery_succeed(struct hub *hub, struct job *job, const struct msg_DONE *done)
 	if (done->effects.len > 0)
 		hub->sync |= work_is_durable(hub);
 	job->state = JOB_SUCCEEDED;
-	if (item_submit(hub, job, &submit))
+	if (delivery_asks_reply(job) && item_submit(hub, job, &submit))
 		follow_success(hub, job, &submit, done);
 	delivery_settle(hub, job, SETTLED_DONE);
 }
@@ -212,7 +221,7 @@ void
 delivery_again(struct hub *hub, struct job *job, enum hub_code code,
     int64_t delay_ms, const char *why)
 {
-	const struct conf_queue *queue = work_queue(hub, job->lane);
+	const struct conf_queue *queue = lane_conf_queue(job->lane);
 	struct msg_SUBMIT submit;
 	char id[UID_TEXT_SIZE];
 
@@ -301,16 +310,15 @@ delivery_add(struct hub *hub, size_t index, uint64_t uid,
 		.due_ms = hub->wall_ms,
 		.expires_ms = -1,
 	};
-	struct buf attrs, body;
+	struct buf *attrs = &hub->work->attrs, *body = &hub->work->scratch;
 	struct job *added;
 	enum hub_code code;
 
-	publish_job(hub, publish, index, &attrs, &submit);
+	publish_job(hub, publish, index, attrs, &submit);
 	submit.uid = uid;
 	submit.token = job.token;
 	submit.expires_ms = -1;
-	job.lane = work_lane(hub, JOB_MESSAGE,
-	    msg_text(hub->conf->queue.v[index].name));
+	job.lane = work_queue_lane(hub, index);
 	job.priority = (uint8_t)submit.priority;
 	added = jobs_add(hub->work->jobs, &job, &code);
 	if (added == NULL) {
@@ -318,12 +326,15 @@ delivery_add(struct hub *hub, size_t index, uint64_t uid,
 		    hub_code_name(code));
 		abort();
 	}
-	buf_init(&body, SIZE_MAX - 1);
-	msg_encode(&body, MSG_SUBMIT, 0, &submit);
+	buf_clear(body);
+	msg_encode(body, MSG_SUBMIT, 0, &submit);
 	item_set_body(hub, item_of(hub, added),
-	    (struct msg_bytes){ body.data, body.len });
-	buf_release(&body);
-	buf_release(&attrs);
+	    (struct msg_bytes){ body->data, body->len });
+	/* what was large once is not kept for ever */
+	if (body->size > SCRATCH_MAX)
+		buf_release(body);
+	if (attrs->size > SCRATCH_MAX)
+		buf_release(attrs);
 	return added;
 }
 
@@ -337,6 +348,7 @@ delivery_new(struct hub *hub, size_t index, uint64_t uid, struct peer *peer,
 	struct why why;
 
 	item->by_id = uid != deliver->uid;
+	item->asks_reply = publish->reply_to.len > 0;
 	askers_add(item, peer->session, request);
 	if (deliver->refused.len == 0) {
 		call_resume(hub, job);

@@ -33,6 +33,9 @@ void delivery_again(struct hub *hub, struct job *job, enum hub_code code,
 void delivery_fail(struct hub *hub, struct job *job, enum job_state state,
     const struct msg_DONE *done, enum hub_code code, const char *why);
 
+/* What its success causes beside its effects: else nothing does. */
+bool delivery_asks_reply(const struct job *job);
+
 /* What is said once the uid's commit is made: that it is settled, or to a
  * worker that its DONE is taken. */
 void delivery_tell_settled(struct hub *hub, uint64_t session, uint32_t request,

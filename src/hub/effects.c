@@ -98,6 +98,7 @@ check_publish(struct effects *effects, const struct msg_PUBLISH *publish,
 	}
 	if (publish_is_direct(publish, &uid))
 		return HUB_OK;
+	buf_init(&attrs, SIZE_MAX - 1);
 	for (int i = 0; i < n && code == HUB_OK; i++) {
 		size_t queue = effects->queue[i];
 
@@ -105,10 +106,10 @@ check_publish(struct effects *effects, const struct msg_PUBLISH *publish,
 		publish_job(hub, publish, queue, &attrs, &submit);
 		code = work_would_add(hub, &new, effects->added,
 		    effects->promised[queue], why);
-		buf_release(&attrs);
 		effects->added++;
 		effects->promised[queue]++;
 	}
+	buf_release(&attrs);
 	return code;
 }
 

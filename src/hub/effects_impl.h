@@ -10,8 +10,8 @@
 
 struct buf;
 
-/* The job that a message is in a queue, by its index; `attrs` is the caller's
- * to release. */
+/* The job that a message is in a queue, by its index; lies in part in `attrs`,
+ * a buffer of the caller's, which is cleared before. */
 void publish_job(struct hub *hub, const struct msg_PUBLISH *publish,
     size_t index, struct buf *attrs, struct msg_SUBMIT *submit);
 

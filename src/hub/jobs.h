@@ -29,6 +29,8 @@ int job_state_parse(const char *name);		/* -1 */
 enum job_kind { JOB_SUBMITTED, JOB_MESSAGE, JOB_SCHEDULED, JOB_CALL,
 	JOB_DELIVERED };
 
+struct conf_limit;
+struct conf_queue;
 struct jobs;
 struct lane;
 
@@ -74,6 +76,11 @@ struct lane *jobs_lane(struct jobs *jobs, const char *name);
 const char *lane_name(const struct lane *lane);
 /* The queue's name; NULL: it is a handler's. */
 const char *lane_queue_name(const struct lane *lane);
+/* What the config has for it, or NULL; looked at by others alone. */
+void lane_set_conf(struct lane *lane, const struct conf_queue *queue,
+    const struct conf_limit *limit);
+const struct conf_queue *lane_conf_queue(const struct lane *lane);
+const struct conf_limit *lane_conf_limit(const struct lane *lane);
 void lane_set_limits(struct lane *lane, const struct lane_limits *limits);
 /* What runs of `lane` counts against the concurrency and the rate of `with` as
  * well, which stands for the handler of a queue; NULL: no more. */

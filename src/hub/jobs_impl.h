@@ -32,6 +32,8 @@ struct level {
 struct lane {
 	UT_hash_handle hh;
 	struct jobs *jobs;
+	const struct conf_queue *conf_queue;
+	const struct conf_limit *conf_limit;
 	struct lane_limits limits;
 	struct lane *with;		/* whose limits count as well */
 	struct lane *sharers, *next_sharer;	/* lanes whose `with` we are */

@@ -368,6 +368,26 @@ lane_queue_name(const struct lane *lane)
 }
 
 void
+lane_set_conf(struct lane *lane, const struct conf_queue *queue,
+    const struct conf_limit *limit)
+{
+	lane->conf_queue = queue;
+	lane->conf_limit = limit;
+}
+
+const struct conf_queue *
+lane_conf_queue(const struct lane *lane)
+{
+	return lane->conf_queue;
+}
+
+const struct conf_limit *
+lane_conf_limit(const struct lane *lane)
+{
+	return lane->conf_limit;
+}
+
+void
 lane_count(const struct lane *lane, size_t *waiting, size_t *queued,
     size_t *running)
 {

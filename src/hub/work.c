@@ -45,8 +45,9 @@ work_load(void *ctx, const struct job *stored, const char *lane,
 
 	(void)submit;
 	job.lane = jobs_lane(hub->work->jobs, lane);
+	/* of an earlier config: its messages wait until it is back */
 	if (lane_queue_name(job.lane) != NULL &&
-	    work_queue(hub, job.lane) == NULL)
+	    lane_conf_queue(job.lane) == NULL)
 		lane_set_open(job.lane, false);
 	job.unique = job.unique != NULL ? mem_strdup(job.unique) : NULL;
 	job.work = NULL;
@@ -130,6 +131,8 @@ work_start(struct hub *hub, struct why *why)
 	/* room is looked for before (work_would_add()): what an accepted job
 	 * causes is not refused */
 	work->jobs = jobs_new(SIZE_MAX);
+	buf_init(&work->attrs, SIZE_MAX - 1);
+	buf_init(&work->scratch, SIZE_MAX - 1);
 	loop_timer_init(&work->timer, work_on_time, hub);
 	loop_timer_init(&work->purge, work_on_purge, hub);
 	loop_timer_init(&work->lazy, work_on_lazy, hub);
@@ -165,6 +168,9 @@ work_stop(struct hub *hub)
 	loop_timer_cancel(hub->loop, &work->lazy);
 	loop_timer_cancel(hub->loop, &work->unpark);
 	jobs_free(work->jobs);
+	free(work->queue_lane);
+	buf_release(&work->attrs);
+	buf_release(&work->scratch);
 	free(work);
 	hub->work = NULL;
 }
@@ -246,7 +252,7 @@ begin_job(struct hub *hub, struct job *job, struct msg_RUN *run)
 		[JOB_SCHEDULED] = DOOR_SCHEDULE,
 		[JOB_DELIVERED] = DOOR_MESSAGE,
 	};
-	const struct conf_queue *queue = work_queue(hub, job->lane);
+	const struct conf_queue *queue = lane_conf_queue(job->lane);
 	struct msg_SUBMIT submit;
 	struct work_terms terms;
 

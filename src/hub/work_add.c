@@ -25,49 +25,62 @@
 /* of a handler: a century is as good as more, and can be added to */
 #define MAX_TIME_MS (INT64_C(100) * 365 * 24 * 3600 * 1000)
 
-const struct conf_limit *
-work_limit(struct hub *hub, const char *handler)
+static const struct conf_limit *
+work_limit(const struct conf *conf, const char *handler)
 {
-	for (size_t i = 0; i < hub->conf->limit.n; i++)
-		if (strcmp(hub->conf->limit.v[i].handler, handler) == 0)
-			return &hub->conf->limit.v[i];
+	for (size_t i = 0; i < conf->limit.n; i++)
+		if (strcmp(conf->limit.v[i].handler, handler) == 0)
+			return &conf->limit.v[i];
 	return NULL;
 }
 
-const struct conf_queue *
-work_queue(struct hub *hub, const struct lane *lane)
+struct lane *
+work_lane(struct hub *hub, struct msg_bytes handler)
 {
-	const char *name = lane_queue_name(lane);
-	size_t i;
+	char *name = msg_string(handler);
+	struct lane *lane = jobs_lane(hub->work->jobs, name);
 
-	if (name == NULL)
-		return NULL;
-	i = conf_find_queue(hub->conf, msg_text(name));
-	return i < hub->conf->queue.n ? &hub->conf->queue.v[i] : NULL;
-}
-
-static struct lane *
-lane_of_queue(struct hub *hub, const char *name)
-{
-	char *text = mem_printf(LANE_QUEUE "%s", name);
-	struct lane *lane = jobs_lane(hub->work->jobs, text);
-
-	free(text);
-	/* of an earlier config: its messages wait until it is back */
-	if (work_queue(hub, lane) == NULL)
-		lane_set_open(lane, false);
+	free(name);
 	return lane;
 }
 
 struct lane *
-work_lane(struct hub *hub, enum job_kind kind, struct msg_bytes name)
+work_queue_lane(struct hub *hub, size_t index)
 {
-	char *text = msg_string(name);
-	struct lane *lane = kind == JOB_MESSAGE ?
-	    lane_of_queue(hub, text) :
-	    jobs_lane(hub->work->jobs, text);
+	return hub->work->queue_lane[index];
+}
 
-	free(text);
+static void
+work_set_limit(struct hub *hub, const struct conf_limit *limit)
+{
+	struct lane *lane = jobs_lane(hub->work->jobs, limit->handler);
+
+	lane_set_conf(lane, NULL, limit);
+	lane_set_limits(lane,
+	    &(struct lane_limits){
+		.concurrency = limit->concurrency,
+		.rate = limit->rate,
+		.per_ns = limit->per,
+	    });
+}
+
+static struct lane *
+work_set_queue(struct hub *hub, const struct conf_queue *queue)
+{
+	char *name = mem_printf(LANE_QUEUE "%s", queue->name);
+	struct lane *lane = jobs_lane(hub->work->jobs, name);
+	const struct conf_limit *limit = work_limit(hub->conf, queue->handler);
+
+	free(name);
+	lane_set_conf(lane, queue, limit);
+	lane_set_open(lane, queue->handler[0] != '\0');
+	lane_set_limits(lane,
+	    &(struct lane_limits){
+		.concurrency = queue->concurrency,
+		.max_length = queue->max_length,
+	    });
+	if (limit != NULL)
+		lane_share(lane, jobs_lane(hub->work->jobs, queue->handler));
 	return lane;
 }
 
@@ -75,31 +88,14 @@ void
 work_set_lanes(struct hub *hub)
 {
 	const struct conf *conf = hub->conf;
+	struct work *work = hub->work;
 
-	for (size_t i = 0; i < conf->limit.n; i++) {
-		const struct conf_limit *limit = &conf->limit.v[i];
-
-		lane_set_limits(jobs_lane(hub->work->jobs, limit->handler),
-		    &(struct lane_limits){
-			.concurrency = limit->concurrency,
-			.rate = limit->rate,
-			.per_ns = limit->per,
-		    });
-	}
-	for (size_t i = 0; i < conf->queue.n; i++) {
-		const struct conf_queue *queue = &conf->queue.v[i];
-		struct lane *lane = lane_of_queue(hub, queue->name);
-
-		lane_set_open(lane, queue->handler[0] != '\0');
-		lane_set_limits(lane,
-		    &(struct lane_limits){
-			.concurrency = queue->concurrency,
-			.max_length = queue->max_length,
-		    });
-		if (work_limit(hub, queue->handler) != NULL)
-			lane_share(lane,
-			    jobs_lane(hub->work->jobs, queue->handler));
-	}
+	for (size_t i = 0; i < conf->limit.n; i++)
+		work_set_limit(hub, &conf->limit.v[i]);
+	work->queue_lane = mem_array(conf->queue.n + 1,
+	    sizeof(*work->queue_lane));
+	for (size_t i = 0; i < conf->queue.n; i++)
+		work->queue_lane[i] = work_set_queue(hub, &conf->queue.v[i]);
 }
 
 static int64_t
@@ -113,9 +109,8 @@ work_terms(struct hub *hub, const struct job *job,
     const struct msg_SUBMIT *submit, struct work_terms *terms)
 {
 	const struct conf_tasks *tasks = &hub->conf->tasks;
-	const struct conf_queue *queue = work_queue(hub, job->lane);
-	const struct conf_limit *limit = work_limit(hub,
-	    queue != NULL ? queue->handler : lane_name(job->lane));
+	const struct conf_queue *queue = lane_conf_queue(job->lane);
+	const struct conf_limit *limit = lane_conf_limit(job->lane);
 	int64_t attempts = first_of(submit->max_attempts,
 	    queue != NULL ? queue->max_attempts : 0,
 	    limit != NULL ? limit->max_attempts : 0);
@@ -232,13 +227,12 @@ static enum hub_code
 queue_has_room(struct hub *hub, size_t index, size_t more, struct why *why)
 {
 	const struct conf_queue *queue = &hub->conf->queue.v[index];
-	struct lane *lane = lane_of_queue(hub, queue->name);
 	size_t waiting, queued, running;
 
 	if (queue->max_length == 0 ||
 	    queue->overflow == CONF_OVERFLOW_DROP_HEAD)
 		return HUB_OK;
-	lane_count(lane, &waiting, &queued, &running);
+	lane_count(work_queue_lane(hub, index), &waiting, &queued, &running);
 	if (waiting + queued + more < (size_t)queue->max_length)
 		return HUB_OK;
 	why_set(why, "queue %s is full: %d messages wait", queue->name,
@@ -309,7 +303,7 @@ saturate_add(int64_t a, int64_t b)
 static void
 drop_heads(struct hub *hub, struct lane *lane)
 {
-	const struct conf_queue *queue = work_queue(hub, lane);
+	const struct conf_queue *queue = lane_conf_queue(lane);
 	struct work *work = hub->work;
 	struct job *head;
 
@@ -327,8 +321,8 @@ static struct lane *
 lane_of_new(struct hub *hub, const struct work_new *new)
 {
 	if (new->queue >= 0)
-		return lane_of_queue(hub, hub->conf->queue.v[new->queue].name);
-	return work_lane(hub, new->kind, new->submit->handler);
+		return work_queue_lane(hub, (size_t)new->queue);
+	return work_lane(hub, new->submit->handler);
 }
 
 /* Into memory and into the store; false when the store has its uid. */

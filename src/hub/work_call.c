@@ -211,7 +211,7 @@ call_add(struct hub *hub, const struct msg_CALL *call)
 	int64_t left_ms = (call->deadline_ns - hub->now_ns) / NS_PER_MS;
 	struct job job = {
 		.uid = call->uid,
-		.lane = work_lane(hub, JOB_CALL, call->handler),
+		.lane = work_lane(hub, call->handler),
 		.kind = JOB_CALL,
 		.state = JOB_QUEUED,
 		.due_ms = hub->wall_ms,

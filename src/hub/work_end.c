@@ -338,7 +338,8 @@ end_effects(struct hub *hub, struct job *job, const struct msg_DONE *done,
 	struct effects_result result;
 	struct msg_SUBMIT submit;
 
-	if (item_submit(hub, job, &submit) &&
+	if ((job->kind != JOB_DELIVERED || delivery_asks_reply(job)) &&
+	    item_submit(hub, job, &submit) &&
 	    !follow_fits(hub, &submit, done)) {
 		why_set(why,
 		    "its result of %zu bytes is too large to be sent on",

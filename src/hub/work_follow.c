@@ -289,7 +289,7 @@ static bool
 follow_letter(struct hub *hub, const struct job *job,
     const struct msg_SUBMIT *submit, const char *why)
 {
-	const struct conf_queue *queue = work_queue(hub, job->lane);
+	const struct conf_queue *queue = lane_conf_queue(job->lane);
 	char name[RETRY_NAME_SIZE];
 	struct msg_PUBLISH letter;
 	struct msg_bytes key;

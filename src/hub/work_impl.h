@@ -72,6 +72,7 @@ struct item {
 	uint32_t request;
 	struct asker *askers;
 	bool by_id;			/* a redelivery is known as one */
+	bool asks_reply;		/* nothing else follows its success */
 	work_result_fn *fn;
 	void *fn_ctx;
 };
@@ -131,10 +132,12 @@ struct parked {
 struct work {
 	struct hub *hub;
 	struct jobs *jobs;
+	struct lane **queue_lane;	/* by index in the config */
 	struct item *items;
 	struct item *cache;
 	size_t cached;			/* bytes of it */
 	struct item *calls;
+	struct buf attrs, scratch;	/* for one function at a time */
 	struct item *delivered;
 	size_t delivereds, delivered_bytes;
 	struct told *told;
@@ -210,12 +213,10 @@ void work_put_attr(struct buf *attrs, unsigned what, const char *name,
 
 /* --- work_add.c */
 
-struct lane *work_lane(struct hub *hub, enum job_kind kind,
-    struct msg_bytes name);
+struct lane *work_lane(struct hub *hub, struct msg_bytes handler);
+/* Of the queue with that index in the config. */
+struct lane *work_queue_lane(struct hub *hub, size_t index);
 void work_set_lanes(struct hub *hub);
-/* NULL: that lane is no queue, or none of this config. */
-const struct conf_queue *work_queue(struct hub *hub, const struct lane *lane);
-const struct conf_limit *work_limit(struct hub *hub, const char *handler);
 
 struct work_terms {
 	unsigned max_attempts;

@@ -791,7 +791,7 @@ START_TEST(cancelled_while_it_waits)
 	connect_publisher(2);
 	request = deliver(2, "a");
 	turn();
-	job = lane_first(work_lane(&fx.hub, JOB_MESSAGE, msg_text("q")));
+	job = lane_first(work_queue_lane(&fx.hub, 0));
 	ck_assert_int_eq(work_cancel(&fx.hub, job->uid), HUB_OK);
 	turn();
 	want_settled(2, request, SETTLED_DEAD);
