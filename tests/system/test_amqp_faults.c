@@ -414,6 +414,6 @@ main(int argc, char *argv[])
 	};
 
 	(void)argc;
-	broker_main(argv, sizeof(cases) / sizeof(cases[0]));
+	broker_main_shared(argv, sizeof(cases) / sizeof(cases[0]));
 	return SUITE_RUN("amqp_faults", cases);
 }

@@ -435,6 +435,6 @@ main(int argc, char *argv[])
 	};
 
 	(void)argc;
-	broker_main(argv, (int)(sizeof(cases) / sizeof(cases[0])));
+	broker_main_shared(argv, (int)(sizeof(cases) / sizeof(cases[0])));
 	return SUITE_RUN("demo_broker", cases);
 }

@@ -227,6 +227,6 @@ main(int argc, char *argv[])
 	};
 
 	(void)argc;
-	broker_main(argv, 3);
+	broker_main_shared(argv, 3);
 	return SUITE_RUN("demo_kill", cases);
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,7 +26,8 @@
 /* How many vhosts were given away: shared with the processes of the tests. */
 static _Atomic int *given;
 static int vhosts_made;
-static int main_pid;
+/* Of this run, for the names of its vhosts. */
+static unsigned run_number;
 static char vhost[64], url[400];
 
 static const char *
@@ -46,6 +48,7 @@ run_below_a_broker(char *const argv[])
 
 	for (int i = 1; len > 0 && argv[i] != NULL && i + 3 < ARGS_MAX; i++)
 		args[i + 2] = argv[i];
+	setenv("BROOD_TEST_BROKER_IS_OURS", "1", 1);
 	if (len > 0)
 		execv(args[0], (char *const *)(uintptr_t)args);
 	fprintf(stderr, "%s: %s\n", args[0], strerror(errno));
@@ -58,12 +61,12 @@ make_vhosts(int n)
 {
 	char *command = text_format(
 	    "\"$BROOD_TEST_RABBITMQCTL\" -q eval '"
-	    "[begin V = list_to_binary(\"%d-\" ++ integer_to_list(I)),"
+	    "[begin V = list_to_binary(\"%08x-\" ++ integer_to_list(I)),"
 	    " rabbit_vhost:add(V, <<\"guest\">>),"
 	    " rabbit_auth_backend_internal:set_permissions(<<\"guest\">>, V,"
 	    "  <<\".*\">>, <<\".*\">>, <<\".*\">>, <<\"guest\">>)"
 	    " end || I <- lists:seq(1, %d)].' >/dev/null",
-	    main_pid, n);
+	    run_number, n);
 
 	if (system(command) != 0) {
 		fprintf(stderr, "the broker gives no vhosts\n");
@@ -73,19 +76,37 @@ make_vhosts(int n)
 	vhosts_made = n;
 }
 
-void
-broker_main(char *const argv[], int vhosts)
+static void
+prepare(int vhosts)
 {
-	if (getenv("BROOD_TEST_BROKER") == NULL)
-		run_below_a_broker(argv);
 	given = mmap(NULL, sizeof(*given), PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (given == MAP_FAILED) {
 		perror("mmap");
 		exit(2);
 	}
-	main_pid = getpid();
+	if (getrandom(&run_number, sizeof(run_number), 0) !=
+	    sizeof(run_number)) {
+		perror("getrandom");
+		exit(2);
+	}
 	make_vhosts(vhosts);
+}
+
+void
+broker_main(char *const argv[], int vhosts)
+{
+	if (getenv("BROOD_TEST_BROKER_IS_OURS") == NULL)
+		run_below_a_broker(argv);
+	prepare(vhosts);
+}
+
+void
+broker_main_shared(char *const argv[], int vhosts)
+{
+	if (getenv("BROOD_TEST_BROKER") == NULL)
+		run_below_a_broker(argv);
+	prepare(vhosts);
 }
 
 /* ------------------------------------------------------------------- vhosts */
@@ -98,7 +119,7 @@ broker_open(void)
 	ck_assert_msg(number <= vhosts_made,
 	    "main() has made %d vhosts, and this is the test number %d",
 	    vhosts_made, number);
-	snprintf(vhost, sizeof(vhost), "%d-%d", main_pid, number);
+	snprintf(vhost, sizeof(vhost), "%08x-%d", run_number, number);
 	snprintf(url, sizeof(url), "%s",
 	    broker_url_of("guest", "guest", broker_port(), vhost));
 }

@@ -4,7 +4,10 @@
  * tests, each of which has a vhost for itself.
  *
  * The program runs below scripts/with-rabbitmq, which broker_main() sees to, so
- * that the broker goes with the program, however that ends.
+ * that the broker goes with the program, however that ends. To start one takes
+ * seconds of a processor, so a program whose tests are content with vhosts and
+ * users of their own calls broker_main_shared() instead: scripts/run-tests has
+ * one broker for all these, and run alone it has its own as well.
  */
 #ifndef SYSTEM_BROKER_H
 #define SYSTEM_BROKER_H
@@ -14,9 +17,12 @@
 
 #include "daemon.h"
 
-/* First of all in main(): starts the program anew below a broker unless it has
- * one, and makes that many vhosts. */
+/* First of all in main(): starts the program anew below a broker of its own, and
+ * makes that many vhosts. */
 void broker_main(char *const argv[], int vhosts);
+/* The same for a program that does nothing to the broker that others notice: it
+ * is started anew only when it finds none in its environment. */
+void broker_main_shared(char *const argv[], int vhosts);
 
 /* The next vhost, for a test: its URL is then what $BROKER stands for in the
  * texts of a daemon's config. Empty; nobody had it before. */
