@@ -78,16 +78,18 @@ expect(const char *text)
 	static char *found[4096];
 	struct buf out;
 	size_t i, n = 0, distinct = 0;
+	static bool compiled;
+	static regex_t re;
 	regmatch_t at;
-	regex_t re;
 
-	ck_assert_int_eq(regcomp(&re, pattern, REG_EXTENDED), 0);
+	if (!compiled)
+		ck_assert_int_eq(regcomp(&re, pattern, REG_EXTENDED), 0);
+	compiled = true;
 	for (; regexec(&re, text, 1, &at, 0) == 0; text += at.rm_eo) {
 		ck_assert_uint_lt(n, COUNT(found));
 		found[n++] = strndup(text + at.rm_so,
 		    (size_t)(at.rm_eo - at.rm_so));
 	}
-	regfree(&re);
 	if (n > 0)
 		qsort(found, n, sizeof(found[0]), compare);
 	buf_init(&out, 1 << 20);
@@ -165,18 +167,18 @@ START_TEST(hostile_texts_take_linear_time)
 {
 	static const char *const units[] = { "a", "a@", "a@a", "@", ".", "a@a ",
 		"a ", "@a", "-@-", "\xff", "a@b.c " };
-	enum { SIZE = 4 << 20 };
-	char *text = malloc(SIZE + 1);
+	const size_t size = getenv("VALGRIND") != NULL ? 512 << 10 : 4 << 20;
+	char *text = malloc(size + 1);
 	size_t unit = strlen(units[_i]);
 
-	for (size_t i = 0; i < SIZE; i++)
+	for (size_t i = 0; i < size; i++)
 		text[i] = units[_i][i % unit];
-	text[SIZE] = '\0';
-	post(text, SIZE);
+	text[size] = '\0';
+	post(text, size);
 	ck_assert_int_eq(result.status, 200);
 	/* an address far behind it is still found */
-	memcpy(text + SIZE - 7, " x@y.zz", 7);
-	post(text, SIZE);
+	memcpy(text + size - 7, " x@y.zz", 7);
+	post(text, size);
 	ck_assert_int_eq(result.status, 200);
 	ck_assert_ptr_nonnull(strstr(result.body, "x@y.zz"));
 	free(text);
