@@ -259,21 +259,28 @@ check-clang:
 
 # Left out: pure code that is tried with thousands of values, which the
 # sanitizers look at too, and system tests that are about time or load.
-valgrind_system = rest control config reload modes rest_jobs data amqp_publish
+valgrind_system = amqp_publish rest_jobs data config reload modes rest control
 not_in_valgrind = backoff buf log_line mem policy hub_exchange jobs_index \
 	schedule_plan cron
-# Pure code again, whose tests need no process each: to look for leaks at the
-# end of every one takes most of the time.
-one_process = address amqp_status arguments bindings call_api call_data \
+# These need no process for each of their tests: valgrind translates what a
+# process is the first to run, and looks for leaks at its end, which takes most
+# of the time.
+one_process = address amqp_status arguments bindings call call_api call_data \
 	call_id call_json chan clock cmd conf conf_amqp conf_nearest conf_print \
-	conf_source conf_work ctl_client ctl_format ctl_render ctl_render_hub \
-	ctl_render_work head histogram idempotency msg pools prefer problem \
-	publish rabbit_props route scoreboard siphash task_attrs topology uri url \
-	utf8 why wire
+	conf_source conf_work consume ctl_client ctl_format ctl_render \
+	ctl_render_hub ctl_render_work data delivery effects head histogram \
+	hub_client idempotency msg outbox pools prefer problem publish \
+	rabbit_event rabbit_props rabbit_write route schedule scoreboard seen \
+	siphash store_data store_db store_jobs task_attrs topology uri url utf8 \
+	why wire work work_call work_follow
+# What takes long comes first, so that the last ones end together.
+valgrind_first = keys lock peer desk_order work
+valgrind_unit = $(filter-out $(not_in_valgrind),$(unit_tests:$B/tests/unit/test_%=%))
 check-valgrind: all tests
 	VALGRIND=1 ONE_PROCESS='$(one_process)' $(run_tests) \
-		$(filter-out $(not_in_valgrind:%=$B/tests/unit/test_%),$(unit_tests)) \
-		$(valgrind_system:%=$B/tests/system/test_%)
+		$(valgrind_system:%=$B/tests/system/test_%) \
+		$(patsubst %,$B/tests/unit/test_%,$(valgrind_first) \
+		$(filter-out $(valgrind_first),$(valgrind_unit)))
 
 coverage:
 	find build/coverage -name '*.gcda' -delete 2>/dev/null || true
@@ -284,7 +291,7 @@ fuzz:
 	$(MAKE) FLAVOUR=fuzz fuzz-run
 
 fuzz-run: $(fuzzers)
-	bash scripts/run-fuzz $B $(FUZZ_SECONDS) $(fuzzers)
+	JOBS=$(JOBS) bash scripts/run-fuzz $B $(FUZZ_SECONDS) $(fuzzers)
 
 bench: all
 	bash bench/run $B
