@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * kills - handlers for test_kills. Each leaves its mark with its success: it
- * adds 1 to the key NAME:N, N being a number that comes with the call, so that
- * the test can see what was done once, twice or not at all.
+ * kills - handlers for test_kills, which leave their marks NAME:N (marks.h).
  *
  *   submit  (REST) accepted:N, a job `first` and then `second`, a message to
  *           the exchange fan, whose queues are taken by `fan1` and `fan2`
@@ -12,35 +10,16 @@
  *   add     (REST) add:N, and sum + 1 if nobody else has changed it meanwhile
  *   breed   (job) submits itself, twice
  *   count   (message) counted + 1
- *   audit   (REST) all keys that begin with ?prefix=, and their numbers
+ *   audit   (REST) tells the marks
  *
  * Those that run in a task worker hold a lock meanwhile, and some take a while.
  */
-#include <brood.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-static json_int_t
-number_of(struct brood_call *call)
-{
-	return json_integer_value(json_object_get(brood_call_json(call), "n"));
-}
-
-static void
-mark(struct brood_call *call, const char *name)
-{
-	struct brood_set how = { .on_success = true };
-	char key[64];
-
-	snprintf(key, sizeof(key), "%s:%lld", name, (long long)number_of(call));
-	brood_incr(call, key, 1, &how, NULL);
-}
+#include "marks.h"
 
 static json_t *
 input(struct brood_call *call)
 {
-	return json_pack("{s:I}", "n", number_of(call));
+	return json_pack("{s:i}", "n", number_of(call));
 }
 
 static enum brood_outcome
@@ -53,10 +32,10 @@ reply(struct brood_call *call)
 static bool
 labour(struct brood_call *call)
 {
-	json_int_t n = number_of(call);
+	int n = number_of(call);
 	char lock[32];
 
-	snprintf(lock, sizeof(lock), "lock:%d", (int)(n % 16));
+	snprintf(lock, sizeof(lock), "lock:%d", n % 16);
 	if (brood_lock(call, lock, 60, 5, NULL) != 1)
 		return false;
 	if (n % 5 == 0)
@@ -147,10 +126,9 @@ call_(struct brood_call *call)
 static enum brood_outcome
 plain(struct brood_call *call)
 {
-	char key[64];
+	char key[MARK_SIZE];
 
-	snprintf(key, sizeof(key), "plain:%lld", (long long)number_of(call));
-	if (brood_incr(call, key, 1, NULL, NULL) != 1)
+	if (brood_incr(call, mark_key(call, "plain", key), 1, NULL, NULL) != 1)
 		return brood_retry(call, 0, "%s", brood_why(call));
 	return reply(call);
 }
@@ -188,26 +166,6 @@ count(struct brood_call *call)
 
 	brood_incr(call, "counted", 1, &how, NULL);
 	return BROOD_DONE;
-}
-
-static bool
-audit_key(void *ctx, const char *key, const struct brood_value *value)
-{
-	json_object_set(ctx, key, value->json);
-	return true;
-}
-
-static enum brood_outcome
-audit(struct brood_call *call)
-{
-	json_t *found = json_object();
-
-	if (brood_list(call, brood_call_query(call, "prefix"), audit_key,
-		found) == -1) {
-		json_decref(found);
-		return brood_retry(call, 0, "%s", brood_why(call));
-	}
-	return brood_reply(call, 200, found);
 }
 
 static const struct brood_handler handlers[] = {

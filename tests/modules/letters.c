@@ -1,42 +1,32 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * letters - handlers for test_amqp_kills. Each leaves its mark with its
- * success: it adds 1 to the key NAME:N, N being the six digits of the number in
- * the body, and to the key `through`.
+ * letters - handlers for test_amqp_kills, which leave their marks NAME:N
+ * (marks.h) and with each add 1 to the key `through`.
  *
  *   submit  (REST) accepted:N, and a message to the exchange `next`
  *   work    (queue) done:N, and a message to the exchange `next`; of each
  *           thousand, number 7 takes its process down whenever it is tried, 107
  *           is rejected, each hundredth succeeds at the second attempt only
  *   next    (queue) next:N
- *   audit   (REST) all keys that begin with ?prefix=, and their numbers
+ *   audit   (REST) tells the marks
  */
-#include <brood.h>
 #include <signal.h>
-#include <stdio.h>
 
-static int
-number_of(struct brood_call *call)
-{
-	return (int)json_integer_value(
-	    json_object_get(brood_call_json(call), "n"));
-}
+#include "marks.h"
 
 static void
-mark(struct brood_call *call, const char *name)
+mark_and_count(struct brood_call *call, const char *name)
 {
 	struct brood_set how = { .on_success = true };
-	char key[64];
 
-	snprintf(key, sizeof(key), "%s:%06d", name, number_of(call));
-	brood_incr(call, key, 1, &how, NULL);
+	mark(call, name);
 	brood_incr(call, "through", 1, &how, NULL);
 }
 
 static enum brood_outcome
 pass_on(struct brood_call *call, const char *name)
 {
-	mark(call, name);
+	mark_and_count(call, name);
 	if (brood_publish(call, "next", "", brood_call_json(call)) == -1)
 		return brood_retry(call, 0, "%s", brood_why(call));
 	return BROOD_DONE;
@@ -67,28 +57,8 @@ work(struct brood_call *call)
 static enum brood_outcome
 next(struct brood_call *call)
 {
-	mark(call, "next");
+	mark_and_count(call, "next");
 	return BROOD_DONE;
-}
-
-static bool
-audit_key(void *ctx, const char *key, const struct brood_value *value)
-{
-	json_object_set(ctx, key, value->json);
-	return true;
-}
-
-static enum brood_outcome
-audit(struct brood_call *call)
-{
-	json_t *found = json_object();
-
-	if (brood_list(call, brood_call_query(call, "prefix"), audit_key,
-		found) == -1) {
-		json_decref(found);
-		return brood_retry(call, 0, "%s", brood_why(call));
-	}
-	return brood_reply(call, 200, found);
 }
 
 static const struct brood_handler handlers[] = {

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/chance.h"
 #include "lib/ctl.h"
 #include "lib/daemon.h"
 #include "lib/http.h"
@@ -20,14 +21,6 @@
 #include "lib/suite.h"
 #include "lib/text.h"
 
-static unsigned seed = 7;
-
-static size_t
-any(size_t n)
-{
-	return (size_t)rand_r(&seed) % n;
-}
-
 /* A signal to a random worker, and perhaps to another at the same moment. */
 static void
 hit_workers(const struct daemon *d, int signo)
@@ -35,8 +28,8 @@ hit_workers(const struct daemon *d, int signo)
 	pid_t pids[64];
 	size_t n = proc_children(d->pid, pids, 64);
 
-	for (size_t i = any(3); n > 0 && i < 3; i++)
-		kill(pids[any(n)], signo);
+	for (unsigned i = chance(3); n > 0 && i < 3; i++)
+		kill(pids[chance((unsigned)n)], signo);
 }
 
 /* Asked and not waited for: the next trouble is not to wait for it either. */
@@ -79,7 +72,7 @@ cause_trouble(const struct daemon *d)
 	static const char *const paths[] = { "/crash", "/exit0", "/abort",
 		"/slow?s=9", "/big", "/wait", "/waitcrash", "/waitslow?s=9" };
 
-	switch (any(8)) {
+	switch (chance(8)) {
 	case 0:
 		hit_workers(d, SIGKILL);
 		break;
@@ -96,10 +89,10 @@ cause_trouble(const struct daemon *d)
 		kill(d->pid, SIGUSR1);
 		break;
 	case 5:
-		ask_for_trouble(d, paths[any(8)]);
+		ask_for_trouble(d, paths[chance(8)]);
 		break;
 	default:
-		order(d, orders[any(10)]);
+		order(d, orders[chance(10)]);
 	}
 }
 
@@ -136,12 +129,10 @@ tables_agree(json_t *status, void *ctx)
 
 START_TEST(chaos)
 {
-	const char *other = getenv("CHAOS_SEED");
 	struct daemon d;
 	struct load *load;
 
-	if (other != NULL)
-		seed = (unsigned)atoi(other);
+	chance_seed("CHAOS_SEED", 7);
 	daemon_init(&d);
 	d.crashes = true;
 	daemon_configure(&d,

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lib/broker.h"
+#include "lib/chance.h"
 #include "lib/ctl.h"
 #include "lib/daemon.h"
 #include "lib/demo.h"
@@ -19,8 +20,6 @@
 #include "lib/text.h"
 
 #define DOCUMENTS 120
-
-static unsigned seed = 11;
 
 #define EDITS                                                                \
 	"slow_seconds = 5.0", "slow_seconds = 0.01", "user = ",              \
@@ -37,10 +36,7 @@ static const char *const edits_broker[] = { EDITS, "broker = \"local\";",
 static void
 start(struct daemon *d, bool broker)
 {
-	const char *other = getenv("KILL_SEED");
-
-	if (other != NULL)
-		seed = (unsigned)atoi(other);
+	chance_seed("KILL_SEED", 11);
 	if (broker)
 		broker_open();
 	demo_start(d, broker ? edits_broker : edits);
@@ -53,7 +49,7 @@ kill_somebody(const struct daemon *d, bool rest)
 	json_t *status = ctl_status(d);
 	json_t *children = json_object_get(status, "children"), *row;
 	pid_t pids[64];
-	size_t n = 0;
+	unsigned n = 0;
 
 	for (size_t i = 0; i < json_array_size(children) && n < 64; i++) {
 		row = json_array_get(children, i);
@@ -63,7 +59,7 @@ kill_somebody(const struct daemon *d, bool rest)
 	}
 	json_decref(status);
 	if (n > 0)
-		kill(pids[(size_t)rand_r(&seed) % n], SIGKILL);
+		kill(pids[chance(n)], SIGKILL);
 }
 
 /* A document with one user of its own to warn. */
@@ -105,7 +101,7 @@ kill_some(bool broker)
 	start(&d, broker);
 	for (int i = 0; i < DOCUMENTS; i++) {
 		upload(&d, i);
-		if (rand_r(&seed) % 4 == 0)
+		if (chance(4) == 0)
 			kill_somebody(&d, false);
 	}
 	require_each_once(&d, DOCUMENTS);
@@ -148,7 +144,7 @@ kill_anybody(bool broker)
 		    i, i);
 		struct reply reply;
 
-		if (rand_r(&seed) % 3 == 0)
+		if (chance(3) == 0)
 			kill_somebody(&d, true);
 		if (http_ask(&d,
 			&(struct ask){ .path = "/upload", .body = text },

@@ -174,7 +174,7 @@ START_TEST(a_handler_that_submits_itself)
 		char key[32];
 
 		ck_assert(proc_until(d.pidfd, is_accepted, &task));
-		snprintf(key, sizeof(key), "tail:%d", i);
+		snprintf(key, sizeof(key), "tail:%06d", i);
 		desk_require_number(&d, key, 1);
 	}
 	hub = desk_data(&d, NULL, "hub", NULL);
