@@ -17,10 +17,8 @@ what counts are the medians over the rounds, and of the ratios within a round.
 A run during which others used the machine is done again; what they used all
 the same is told.
 """
-import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -30,26 +28,21 @@ sys.path.insert(0, os.path.dirname(HERE))
 
 import peers  # noqa: E402
 import text  # noqa: E402
-from benchlib import machine, proc, servers  # noqa: E402
+from benchlib import harness, machine, proc, rounds  # noqa: E402
 from benchlib.broker import Broker  # noqa: E402
+from benchlib.celery import Celery  # noqa: E402
 from benchlib.env import Env  # noqa: E402
+from benchlib.process import Unavailable, start_bound  # noqa: E402
 
-PARTS = ("drain", "forward", "rpc", "memory")
 BYTES = 50
 WATCH_MS = 10
-# A share of the machine that others may use during a run.
-FOREIGN = 0.10
 STALLED_S = 60
 
 
 def options():
-    p = argparse.ArgumentParser(
-        prog="bench/amqp/run", description="A consumer on RabbitMQ.")
-    p.add_argument("--build", required=True, help=argparse.SUPPRESS)
-    p.add_argument("--quick", action="store_true",
-                   help="a minute, to try the benchmark itself")
-    p.add_argument("--only", metavar="PART,...", default=",".join(PARTS),
-                   help="of " + ", ".join(PARTS))
+    parts = ("drain", "forward", "rpc", "memory")
+    p = harness.parser("bench/amqp/run", "A consumer on RabbitMQ.",
+                       "a minute", parts)
     p.add_argument("--servers", metavar="NAME,...",
                    help="only these: brood, brood-ids, floor-each, "
                    "floor-multiple, floor-forward, floor-answer, celery, "
@@ -69,22 +62,11 @@ def options():
                    help="task workers, and Celery's (2)")
     p.add_argument("--patience", type=int,
                    help="how often a disturbed run is done again (1; quick: 0)")
-    p.add_argument("--output", metavar="FOLDER",
-                   help="where the results go (../results; quick: the build)")
-    o = p.parse_args()
-    o.build = os.path.abspath(o.build)
-    o.parts = [part for part in o.only.split(",") if part]
-    if set(o.parts) - set(PARTS):
-        p.error("--only: the parts are " + ", ".join(PARTS))
-    for key, usual, quick in (
-            ("rounds", 5, 1), ("messages", 100000, 20000),
-            ("forwarded", 40000, 10000), ("requests", 1000, 200),
-            ("memory", 1000000, 50000), ("patience", 1, 0)):
-        if getattr(o, key) is None:
-            setattr(o, key, quick if o.quick else usual)
-    if not o.output:
-        o.output = (os.path.join(o.build, "bench") if o.quick else
-                    os.path.join(os.path.dirname(HERE), "results"))
+    o = harness.parse(p, parts, {
+        "rounds": (5, 1), "messages": (100000, 20000),
+        "forwarded": (40000, 10000), "requests": (1000, 200),
+        "memory": (1000000, 50000), "patience": (1, 0)})
+    o.bytes = BYTES
     return o
 
 
@@ -94,9 +76,19 @@ class Bench:
     def __init__(self, env, o):
         self.env, self.o = env, o
         self.prefetch, self.processes = o.prefetch, o.processes
-        self.broker = Broker(env).start()
-        self.url = self.broker.url
         self.feeder = os.path.join(env.tools, "amqp-feed")
+        self._broker = None
+
+    @property
+    def broker(self):
+        """Another one after a part that broke, which stops all."""
+        if self._broker not in self.env.running:
+            self._broker = Broker(self.env).start()
+        return self._broker
+
+    @property
+    def url(self):
+        return self.broker.url
 
     def feed(self, *args):
         done = subprocess.run(
@@ -117,6 +109,9 @@ class Bench:
                            queues={"bench." + name: handler
                                    for name, handler in queues.items()})
 
+    def wanted(self, name):
+        return not self.o.servers or name in self.o.servers.split(",")
+
 
 class Contender:
     """Somebody's turn in each round: makes him, and fills his queue."""
@@ -128,9 +123,9 @@ class Contender:
 
     def fill(self, bench, server, n):
         """So many, or for Celery as many as it takes in that time."""
-        if isinstance(server, peers.Celery):
+        if isinstance(server, Celery):
             n = min(n, int(2500 * (bench.o.seconds + 1)))
-            server.feed("fill", n)
+            server.client("fill", n)
         else:
             n = min(n, 20000) if isinstance(server, peers.AmqpConsume) else n
             bench.feed("fill", self.queue, n, BYTES,
@@ -159,15 +154,15 @@ class Window:
             "per_s": done / took,
             "server_us": server * 1e6 / done, "broker_us": broker * 1e6 / done,
             "busy": round(busy / (self.bench.env.cpus * took), 3),
-            "foreign_cpu": round(max(busy - broker - server, 0)
-                                 / (self.bench.env.cpus * took), 3)}
+            "foreign_cpu": rounds.foreign_cpu(self.bench.env, took, busy,
+                                              broker + server)}
 
 
 def counted(bench, contender, n):
     """A process that tells how many are done, and its lines: (when, so many)
     of a queue that shrinks from n, or of the other one, that grows."""
     queue = contender.out or contender.queue
-    watch = servers.start_bound(
+    watch = start_bound(
         [bench.feeder, bench.url, "watch", queue, str(WATCH_MS)],
         stdout=subprocess.PIPE)
     bench.env.clients.append(watch)
@@ -204,8 +199,7 @@ def watched(bench, contender, server, n):
             break
         if at > moved + STALLED_S:
             raise RuntimeError("%s: %d done of %d, and no more: %s" % (
-                server.name, done, n, server.output()
-                if isinstance(server, peers.Brood) else server.said()))
+                server.name, done, n, server.output()))
     watch.kill()
     watch.wait()
     watch.stdout.close()
@@ -231,48 +225,26 @@ def drain_once(bench, contender, n):
     return run
 
 
-def calm(bench, contender, n):
-    """The least disturbed of a few tries."""
-    best = None
-    for _ in range(bench.o.patience + 1):
-        run = drain_once(bench, contender, n)
-        if best is None or run["foreign_cpu"] < best["foreign_cpu"]:
-            best = run
-        if best["foreign_cpu"] <= FOREIGN:
-            break
-    return best
-
-
 MEDIANS = ("per_s", "server_us", "broker_us", "busy", "foreign_cpu")
 
 
-def rounds(bench, contenders, n):
-    runs, left_out = {c.name: [] for c in contenders}, {}
-    for number in range(bench.o.rounds):
-        for c in contenders:
-            if c.name in left_out:
-                continue
-            try:
-                run = calm(bench, c, n)
-            except servers.Unavailable as e:
-                left_out[c.name] = str(e)
-                continue
-            runs[c.name].append(run)
-            bench.env.say("  round %d  %-15s %8.0f/s  %6.1f us + broker "
-                          "%6.1f us  foreign %2.0f %%" % (
-                              number + 1, c.name, run["per_s"],
-                              run["server_us"], run["broker_us"],
-                              100 * run["foreign_cpu"]))
-    return {"left_out": left_out, "runs": {c.name: {
-        "label": c.label, "rounds": runs[c.name],
-        "median": {key: statistics.median(r[key] for r in runs[c.name])
-                   for key in MEDIANS}}
-        for c in contenders if runs[c.name]}}
+def turns(bench, contenders, n):
+    named = {c.name: c for c in contenders if bench.wanted(c.name)}
 
+    def once(name, number):
+        run = rounds.calm(bench.o.patience,
+                          lambda: drain_once(bench, named[name], n))
+        bench.env.say("  round %d  %-15s %8.0f/s  %6.1f us + broker "
+                      "%6.1f us  foreign %2.0f %%" % (
+                          number, name, run["per_s"], run["server_us"],
+                          run["broker_us"], 100 * run["foreign_cpu"]))
+        return run
 
-def wanted(bench, contenders):
-    names = bench.o.servers.split(",") if bench.o.servers else None
-    return [c for c in contenders if names is None or c.name in names]
+    runs, left_out = rounds.take_turns(bench.o.rounds, named, once)
+    return {"left_out": left_out, "runs": {
+        name: {"label": named[name].label, "rounds": rows,
+               "median": rounds.medians(rows, MEDIANS)}
+        for name, rows in runs.items()}}
 
 
 def drain(bench):
@@ -282,26 +254,26 @@ def drain(bench):
     def brood(b):
         return b.brood(work="bench.note")
 
-    return rounds(bench, wanted(bench, [
+    return turns(bench, [
         Contender("floor-each", "floor, an ack for each", floor("each")),
         Contender("floor-multiple", "floor, acks of many", floor("multiple")),
         Contender("brood", "brood", brood),
         Contender("brood-ids", "brood, messages with ids", brood, ids=True),
         Contender("amqp-consume", "amqp-consume cat", lambda b:
                   peers.AmqpConsume(b.env, b, "bench.work")),
-        Contender("celery", "Celery, prefork, late acks", lambda b:
-                  peers.Celery(b.env, b, "bench.celery"), "bench.celery"),
-    ]), bench.o.messages)
+        Contender("celery", "Celery, prefork, late acks", peers.celery,
+                  peers.QUEUE_OF_CELERY),
+    ], bench.o.messages)
 
 
 def forward(bench):
-    return rounds(bench, wanted(bench, [
+    return turns(bench, [
         Contender("floor-forward", "floor", lambda b: peers.Floor(
             b.env, b, "bench.work", "forward", "bench.out"), ids=True,
             out="bench.out"),
         Contender("brood", "brood", lambda b: b.brood(
             work="bench.forward", out=""), ids=True, out="bench.out"),
-    ]), bench.o.forwarded)
+    ], bench.o.forwarded)
 
 
 # --------------------------------------------------------------------- rpc
@@ -311,8 +283,8 @@ def rpc_once(bench, name):
     queue = "bench.rpc"
     bench.feed("declare", queue)
     if name == "celery":
-        server = peers.Celery(bench.env, bench, "bench.celery").start()
-        run = server.feed("ask", n)
+        server = peers.celery(bench).start()
+        run = server.client("ask", n)
     elif name == "floor-answer":
         server = peers.Floor(bench.env, bench, queue, "answer").start()
         run = json.loads(bench.feed("ask", queue, n))
@@ -320,34 +292,32 @@ def rpc_once(bench, name):
         server = bench.brood(rpc="bench.echo").start()
         run = json.loads(bench.feed("ask", queue, n))
         try:
-            client = peers.Celery(bench.env, bench, "")
-            run["kombu"] = client.feed("kombu", queue, n)
-        except servers.Unavailable:
+            run["kombu"] = peers.celery(bench).client("kombu", n, queue)
+        except Unavailable:
             pass
     server.stop()
     return run
 
 
 def rpc(bench):
-    runs, left_out = {}, {}
-    for number in range(bench.o.rounds):
-        for name in ("floor-answer", "brood", "celery"):
-            if name in left_out or (bench.o.servers and name not in
-                                    bench.o.servers.split(",")):
-                continue
-            try:
-                run = rpc_once(bench, name)
-            except servers.Unavailable as e:
-                left_out[name] = str(e)
-                continue
-            runs.setdefault(name, []).append(run)
-            if "kombu" in run:
-                runs.setdefault("brood-kombu", []).append(run.pop("kombu"))
-            bench.env.say("  round %d  %-15s p50 %.0f us, p99 %.0f us" % (
-                number + 1, name, run["p50_us"], run["p99_us"]))
-    return {"left_out": left_out, "runs": {name: {
-        "rounds": rows, "median": {key: statistics.median(
-            r[key] for r in rows) for key in ("p50_us", "p99_us")}}
+    kombu = []
+
+    def once(name, number):
+        run = rpc_once(bench, name)
+        if "kombu" in run:
+            kombu.append(run.pop("kombu"))
+        bench.env.say("  round %d  %-15s p50 %.0f us, p99 %.0f us" % (
+            number, name, run["p50_us"], run["p99_us"]))
+        return run
+
+    runs, left_out = rounds.take_turns(
+        bench.o.rounds, [name for name in ("floor-answer", "brood", "celery")
+                         if bench.wanted(name)], once)
+    if kombu:
+        runs["brood-kombu"] = kombu
+    return {"left_out": left_out, "runs": {
+        name: {"rounds": rows,
+               "median": rounds.medians(rows, ("p50_us", "p99_us"))}
         for name, rows in runs.items()}}
 
 
@@ -355,10 +325,7 @@ def rpc(bench):
 
 def weigh(server):
     """All processes of the family together, KiB, and the store's files."""
-    pss = private = rss = 0
-    for pid in proc.family(server.pid):
-        one = proc.memory_kib(pid)
-        pss, private, rss = pss + one[0], private + one[1], rss + one[2]
+    pss, private, rss = proc.family_memory_kib(server.pid)
     state = server.path("state")
     store = sum(os.path.getsize(os.path.join(state, name))
                 for name in os.listdir(state))
@@ -389,44 +356,22 @@ def memory(bench):
     return {"rows": rows, "seconds": round(took, 1), "left": left}
 
 
-def measure(env, o):
-    results = {"when": time.strftime("%Y-%m-%d"), "quick": o.quick,
-               "rounds": o.rounds, "prefetch": o.prefetch,
-               "processes": o.processes, "bytes": BYTES,
-               "messages": o.messages, "forwarded": o.forwarded,
-               "requests": o.requests, "machine": machine.describe(env),
-               "broken": {}}
-    results["machine"]["versions"].update(text.versions())
-    bench = Bench(env, o)
-    for part in PARTS:
-        if part not in o.parts:
-            continue
-        env.say("%s:" % part)
-        try:
-            results[part] = globals()[part](bench)
-        except (RuntimeError, OSError, ValueError,
-                subprocess.SubprocessError) as e:
-            env.say("%s: %s" % (part, e))
-            results["broken"][part] = str(e)
-            env.stop_all()
-            bench = Bench(env, o)
-    results["load_after"] = round(os.getloadavg()[0], 2)
-    results["targets"] = text.targets(results)
-    return results
-
-
 def main():
     o = options()
     with Env(o.build) as env:
-        results = measure(env, o)
-        os.makedirs(o.output, exist_ok=True)
-        with open(os.path.join(o.output, "amqp.json"), "w") as f:
-            json.dump(results, f, indent=1)
-            f.write("\n")
-        with open(os.path.join(o.output, "amqp.txt"), "w") as f:
-            f.write(text.text(results))
-        print(text.text(results))
-    return 1 if results["broken"] else 0
+        bench = Bench(env, o)
+        r = harness.run(
+            "amqp", env, o, {
+                "drain": lambda: drain(bench),
+                "forward": lambda: forward(bench),
+                "rpc": lambda: rpc(bench), "memory": lambda: memory(bench)},
+            text, ("rounds", "prefetch", "processes", "bytes", "messages",
+                   "forwarded", "requests"),
+            machine.packages(celery="python3-celery",
+                             rabbitmq="rabbitmq-server",
+                             librabbitmq="librabbitmq4",
+                             **{"amqp-tools": "amqp-tools"}))
+    return harness.status(r)
 
 
 if __name__ == "__main__":

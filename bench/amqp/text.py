@@ -3,7 +3,9 @@
 text - the results of bench/amqp as text, and what is to be reached.
 """
 import statistics
-import subprocess
+
+from benchlib import results, rounds
+from benchlib.results import target
 
 RATE_OF_FLOOR = 0.8
 FORWARD_OF_FLOOR = 0.6
@@ -12,27 +14,6 @@ RPC_OF_CELERY = 0.5
 # Memory after all messages to that after a half, when what is bounded (what is
 # remembered of the last 200,000, the store's cache) is full.
 FLAT = 1.05
-NOISY = 0.10
-
-
-def _output(*argv):
-    try:
-        return subprocess.run(argv, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL
-                              ).stdout.decode().strip()
-    except OSError:
-        return ""
-
-
-def versions():
-    def of(package):
-        return _output("dpkg-query", "-W", "-f", "${Version}",
-                       package) or "not installed"
-
-    return {"celery": of("python3-celery"), "rabbitmq": of("rabbitmq-server"),
-            "librabbitmq": of("librabbitmq4"),
-            "amqp-tools": of("amqp-tools")}
 
 
 def ratio(part, name, other, key="per_s"):
@@ -40,19 +21,12 @@ def ratio(part, name, other, key="per_s"):
     runs = part["runs"]
     if name not in runs or other not in runs:
         return None
-    return statistics.median(
-        a[key] / b[key] for a, b in zip(runs[name]["rounds"],
-                                        runs[other]["rounds"]))
-
-
-def _row(what, target, measured, reached):
-    return {"what": what, "target": target, "measured": measured,
-            "reached": bool(reached)}
+    return statistics.median(rounds.ratios(
+        runs[name]["rounds"], runs[other]["rounds"], key))
 
 
 def _least(what, x, limit, digits=2):
-    return [] if x is None else [_row(
-        what, ">= %g" % limit, "%.*f" % (digits, x), x >= limit)]
+    return [] if x is None else [results.at_least(what, limit, x, digits)]
 
 
 def _unlost(r):
@@ -65,13 +39,13 @@ def _unlost(r):
     if "memory" in r:
         left.append(r["memory"]["left"])
     if left:
-        rows.append(_row("messages brood did not acknowledge, of all runs",
+        rows.append(target("messages brood did not acknowledge, of all runs",
                          "0", "%d" % sum(left), sum(left) == 0))
     if "forward" in r and "brood" in r["forward"]["runs"]:
         wrong = sum(abs(run["filled"] - run["forwarded"])
                     for run in r["forward"]["runs"]["brood"]["rounds"]
                     if run["left"] is not None)
-        rows.append(_row("messages brood forwarded not at all, or twice", "0",
+        rows.append(target("messages brood forwarded not at all, or twice", "0",
                          "%d" % wrong, wrong == 0))
     return rows
 
@@ -96,7 +70,7 @@ def targets(r):
                            ("brood-kombu", "Celery's client library")):
             x = ratio(r["rpc"], name, "celery", "p50_us")
             if x is not None:
-                rows.append(_row(
+                rows.append(target(
                     "request and answer / Celery's, median, " + what,
                     "< %g" % RPC_OF_CELERY, "%.3f" % x, x < RPC_OF_CELERY))
     if "memory" in r:
@@ -104,7 +78,7 @@ def targets(r):
         early = m[(len(m) - 1) // 2]
         for key in ("pss", "rss"):
             x = m[-1][key + "_kib"] / early[key + "_kib"]
-            rows.append(_row("%s after %d messages / after %d" % (
+            rows.append(target("%s after %d messages / after %d" % (
                 key.upper(), m[-1]["messages"], early["messages"]),
                 "<= %g" % FLAT, "%.3f" % x, x <= FLAT))
     return rows + _unlost(r)
@@ -113,13 +87,7 @@ def targets(r):
 def _head(r):
     m = r["machine"]
     return [
-        "brood - AMQP benchmark, %s%s" % (
-            r["when"], " (--quick: too short to conclude from)"
-            if r["quick"] else ""), "",
-        "%s, %d processors%s, %d MiB, Linux %s, %s" % (
-            m["processor"], m["processors"],
-            " (virtual)" if m["hypervisor"] else "", m["memory_mib"],
-            m["kernel"], m["system"]),
+        results.title("AMQP", r), "", results.machine(r),
         "broker and consumers on all processors; load %.1f before, %.1f after"
         % (m["load_before"], r["load_after"]),
         "brood %s, RabbitMQ %s, rabbitmq-c %s, Celery %s, amqp-tools %s" % (
@@ -143,14 +111,10 @@ def _rates(part, reference):
             peer["label"], m["per_s"], "" if x is None else "%.3f" % x,
             m["server_us"], m["broker_us"], 100 * m["busy"],
             100 * m["foreign_cpu"]))
-    for name, why in part["left_out"].items():
-        out.append("  %s left out: %s" % (name, why))
+    out += results.left_out(part["left_out"])
     worst = max((run["foreign_cpu"] for peer in part["runs"].values()
                  for run in peer["rounds"]), default=0)
-    if worst > 2 * NOISY:
-        out.append("  NOISY: up to %.0f %% of the machine went to neither "
-                   "side" % (100 * worst))
-    return out + [""]
+    return out + results.noisy(worst) + [""]
 
 
 def _rpc(part):
@@ -165,9 +129,7 @@ def _rpc(part):
             m = part["runs"][name]["median"]
             out.append("  %-34s %9.0f %9.0f" % (label, m["p50_us"],
                                                 m["p99_us"]))
-    for name, why in part["left_out"].items():
-        out.append("  %s left out: %s" % (name, why))
-    return out + [""]
+    return out + results.left_out(part["left_out"]) + [""]
 
 
 def _memory(part):
@@ -204,10 +166,4 @@ def text(r):
         out += _rpc(r["rpc"])
     if "memory" in r:
         out += _memory(r["memory"])
-    for part, why in r["broken"].items():
-        out += ["BROKEN: %s: %s" % (part, why), ""]
-    out += ["to be reached", ""]
-    out += ["  %-58s %-9s %9s  %s" % (
-        t["what"], t["target"], t["measured"],
-        "yes" if t["reached"] else "NO") for t in r["targets"]]
-    return "\n".join(out) + "\n"
+    return "\n".join(out + results.end(r)) + "\n"

@@ -15,7 +15,7 @@ import signal
 import sys
 import tempfile
 
-from . import proc, servers
+from . import proc, process
 
 PR_SET_CHILD_SUBREAPER = 36
 ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -68,7 +68,7 @@ class Env:
     def end(self):
         self.stop_all()
         for pid in proc.workers(os.getpid()):
-            servers.kill_and_reap(pid)
+            process.kill_and_reap(pid)
         if self._temp is not None:
             shutil.rmtree(self._temp, ignore_errors=True)
 

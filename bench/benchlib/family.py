@@ -13,6 +13,7 @@ import subprocess
 import time
 
 from . import load, proc, servers
+from .process import Unavailable, start_bound
 
 RESPAWN_GAP_MS = 1100   # longer than brood's respawn_young
 
@@ -28,7 +29,7 @@ def each(env, kinds, measure):
     for kind in kinds:
         try:
             out[kind.name] = dict(measure(kind), label=kind.label)
-        except servers.Unavailable as e:
+        except Unavailable as e:
             out[kind.name] = {"label": kind.label, "left_out": str(e)}
     return out
 
@@ -47,8 +48,8 @@ def memory(env):
         server = kind(env, env.workers).start()
         seen = {"fresh": weigh(server)}
         for connections in (16, 256):
-            load.wrk(env, server, {"keep_alive": True,
-                                   "connections": connections}, 1)
+            load.once(env, server, {"keep_alive": True,
+                                    "connections": connections}, 1)
             seen["served_%d" % connections] = weigh(server, max)
         server.stop()
         env.say("  memory of an idle worker  %-10s private %s KiB" % (
@@ -110,7 +111,7 @@ def steady(env, connections, seconds, max_requests):
     server = servers.Brood(env, env.workers, max=16, min_spare=1,
                            max_requests=max_requests)
     server.start()
-    client = servers.start_bound(
+    client = start_bound(
         [env.steady, str(server.port), servers.PATH, str(connections)],
         env.client_cpus, stdout=subprocess.PIPE)
     env.clients.append(client)

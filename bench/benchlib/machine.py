@@ -5,7 +5,7 @@ import platform
 import re
 import subprocess
 
-from . import servers
+from .process import Unavailable, program
 
 
 def _first(pattern, text, otherwise="unknown"):
@@ -23,13 +23,28 @@ def _read(path):
 
 def _version(pattern, *argv):
     try:
-        argv = [servers.program(argv[0])] + list(argv[1:])
+        argv = [program(argv[0])] + list(argv[1:])
         done = subprocess.run(argv, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT)
         return _first(pattern, done.stdout.decode(errors="replace"))
-    except (servers.Unavailable, OSError):
+    except (Unavailable, OSError):
         return "not installed"
+
+
+def packages(**names):
+    """Versions of what Debian has packaged, by any name."""
+    def version(package):
+        try:
+            done = subprocess.run(
+                ["dpkg-query", "-W", "-f", "${Version}", package],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL)
+            return done.stdout.decode().strip() or "not installed"
+        except OSError:
+            return "unknown"
+
+    return {name: version(package) for name, package in names.items()}
 
 
 def describe(env):

@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from . import servers
+from .process import Unavailable, program
 
 COLOURS = {"brood": "#1b7837", "floor": "#999999", "nginx": "#2166ac",
            "apache": "#b2182b", "gunicorn": "#e08214", "uwsgi": "#8073ac",
@@ -82,8 +82,8 @@ def draw(results, path):
     if not panels:
         return "nothing to draw"
     try:
-        gnuplot = servers.program("gnuplot")
-    except servers.Unavailable as e:
+        gnuplot = program("gnuplot")
+    except Unavailable as e:
         return str(e)
     columns = min(2, len(panels))
     script = """

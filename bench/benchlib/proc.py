@@ -101,3 +101,8 @@ def memory_kib(pid):
                 kib[key] = int(rest.split()[0])
     return (kib["Pss"], kib["Private_Clean"] + kib["Private_Dirty"],
             kib["Rss"])
+
+
+def family_memory_kib(root):
+    """The same of the family together."""
+    return tuple(map(sum, zip(*map(memory_kib, family(root)))))

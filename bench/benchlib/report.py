@@ -1,27 +1,25 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """
-report - the results as text: every table, then the targets one by one.
-
-A target is a row of `targets()`: what is promised, the figure to compare, and
-whether it is reached. Nothing is hidden: what was left out, what failed and
-what else the machine was doing is in the text.
+report - the results of bench/run as text: every table, then the targets one by
+one.
 """
+from . import results
+from .results import target
+from .rounds import FOREIGN
 
 CPU_OF_FLOOR = 1.1
 CPU_OF_NGINX = 1.0
 RATE_OF_APACHE = 2.0
 RESPAWN_MS = 5.0
 PRIVATE_KIB = 512
-FOREIGN_CPU = 0.10
 MOMENTS = (("fresh", "fresh"),
            ("served_16", "after 16 connections at a time"),
            ("served_256", "after 256 connections at a time"))
 
 
-def targets(results):
-    """[(what, limit, figure, reached)] of the parts that were run."""
+def targets(r):
     rows = []
-    for s in results.get("load", []):
+    for s in r.get("load", []):
         peers = s["servers"]
 
         def ratio(peer, key):
@@ -29,37 +27,37 @@ def targets(results):
 
         if "floor" in peers:
             x = ratio("floor", "cpu_us_per_request")
-            rows.append(("processor time / the floor's: " + s["title"],
+            rows.append(target("processor time / the floor's: " + s["title"],
                          "<= %.2f" % CPU_OF_FLOOR, "%.3f" % x,
                          x <= CPU_OF_FLOOR))
         if "nginx" in peers:
             x = ratio("nginx", "cpu_us_per_request")
-            rows.append(("processor time / nginx's: " + s["title"],
+            rows.append(target("processor time / nginx's: " + s["title"],
                          "<= %.2f" % CPU_OF_NGINX, "%.3f" % x,
                          x <= CPU_OF_NGINX))
         if "apache" in peers:
             x = ratio("apache", "requests_per_s")
-            rows.append(("requests/s / Apache prefork's: " + s["title"],
+            rows.append(target("requests/s / Apache prefork's: " + s["title"],
                          ">= %.1f" % RATE_OF_APACHE, "%.2f" % x,
                          x >= RATE_OF_APACHE))
         failed = sum(p["median"]["failed"] for n, p in peers.items()
                      if n.startswith("brood"))
-        rows.append(("failed requests of brood: " + s["title"], "0",
+        rows.append(target("failed requests of brood: " + s["title"], "0",
                      "%d" % failed, failed == 0))
-    if "respawn" in results:
-        x = results["respawn"]["brood"]["median_ms"]
-        rows.append(("kill -9 to the replacement's answer, median",
+    if "respawn" in r:
+        x = r["respawn"]["brood"]["median_ms"]
+        rows.append(target("kill -9 to the replacement's answer, median",
                      "< %.0f ms" % RESPAWN_MS, "%.2f ms" % x,
                      x < RESPAWN_MS))
-    if "memory" in results:
+    if "memory" in r:
         for when, label in MOMENTS:
-            x = results["memory"]["brood"][when]["private_kib"]
-            rows.append(("private memory of an idle worker, " + label,
+            x = r["memory"]["brood"][when]["private_kib"]
+            rows.append(target("private memory of an idle worker, " + label,
                          "<= %d KiB" % PRIVATE_KIB, "%d KiB" % x,
                          x <= PRIVATE_KIB))
-    if "steady" in results:
-        s = results["steady"]
-        rows.append(("failed requests through scale, reload, recycling",
+    if "steady" in r:
+        s = r["steady"]
+        rows.append(target("failed requests through scale, reload, recycling",
                      "0 of %d" % s["requests"], "%d" % s["failed"],
                      s["failed"] == 0 and s["operations_failed"] == 0))
     return rows
@@ -102,37 +100,35 @@ def _load(s):
     for name, why in s["left_out"].items():
         text += "\n  left out: %s: %s" % (name, why)
     noisy = max(p["median"]["foreign_cpu"] for p in s["servers"].values())
-    if noisy > FOREIGN_CPU:
-        text += ("\n  NOISY: up to %.0f %% of the machine went to neither "
-                 "side" % (noisy * 100))
-    return text
+    return "\n".join([text] + results.noisy(noisy, FOREIGN))
 
 
-def _left_out(results):
+def _left_out(peers):
     return "".join("\n  left out: %s: %s" % (r["label"], r["left_out"])
-                   for r in results.values() if "left_out" in r)
+                   for r in peers.values() if "left_out" in r)
 
 
-def _memory(results):
+def _memory(peers):
     rows = [[r["label"]] + ["%d" % r[when][key] for when, _ in MOMENTS
                             for key in ("private_kib", "pss_kib", "rss_kib")]
-            for r in results.values() if "fresh" in r]
+            for r in peers.values() if "fresh" in r]
     return ("memory of an idle worker, KiB: %s\n\n" % ", then ".join(
         label for _, label in MOMENTS)
         + _table([""] + ["private", "PSS", "RSS"] * len(MOMENTS), rows)
         + "\n  the median of the fresh workers, the largest of those that "
-        "have served" + _left_out(results))
+        "have served" + _left_out(peers))
 
 
-def _respawn(results):
+def _respawn(peers):
     rows = [[r["label"], "%.2f" % r["median_ms"], "%.2f" % r["p99_ms"],
              "%.2f" % r["min_ms"], "%.2f" % r["max_ms"],
              len(r["samples_ms"]), r["connections_lost"]]
-            for r in results.values() if "samples_ms" in r]
+            for r in peers.values() if "samples_ms" in r]
     return ("kill -9 of the only worker to its replacement's first answer, "
             "ms\n\n" + _table(["", "median", "p99", "least", "most",
                                "samples", "lost"], rows)
-            + "\n  lost: connections that the dying worker took with it" + _left_out(results))
+            + "\n  lost: connections that the dying worker took with it"
+            + _left_out(peers))
 
 
 def _scale(r):
@@ -171,23 +167,17 @@ def _steady(r):
     return text.rstrip()
 
 
-def text(results):
-    machine = results["machine"]
-    out = ["brood - REST benchmark, %s%s" % (
-        results["when"],
-        " (--quick: too short to conclude from)" if results["quick"] else "")]
+def text(r):
+    m = r["machine"]
+    out = [results.title("REST", r)]
     out.append(
-        "%s, %d processors%s, %d MiB, Linux %s, %s\n"
-        "servers on processors %s, the client on %s; %d workers each\n%s" % (
-            machine["processor"], machine["processors"],
-            " (virtual)" if machine["hypervisor"] else "",
-            machine["memory_mib"], machine["kernel"], machine["system"],
-            machine["servers_on"], machine["client_on"], results["workers"],
-            ", ".join("%s %s" % kv for kv in machine["versions"].items())))
-    for s in results.get("load", []):
+        "%s\nservers on processors %s, the client on %s; %d workers each\n%s"
+        % (results.machine(r), m["servers_on"], m["client_on"], r["workers"],
+           ", ".join("%s %s" % kv for kv in m["versions"].items())))
+    for s in r.get("load", []):
         out.append(_load(s))
-    if results.get("load"):
-        notes = {p["label"]: p["note"] for s in results["load"]
+    if r.get("load"):
+        notes = {p["label"]: p["note"] for s in r["load"]
                  for p in s["servers"].values() if p["note"]}
         out.append("\n".join("  %s: %s" % kv for kv in notes.items())
                    + "\n  cpu: all processes of the server, user and system;"
@@ -198,16 +188,15 @@ def text(results):
                    " the client")
     for part, show in (("memory", _memory), ("respawn", _respawn),
                        ("scale", _scale), ("steady", _steady)):
-        if part in results:
-            out.append(show(results[part]))
-    for part, why in results["broken"].items():
+        if part in r:
+            out.append(show(r[part]))
+    for part, why in r["broken"].items():
         out.append("NOT MEASURED: %s: %s" % (part, why))
-    rows = targets(results)
-    if rows:
+    if r["targets"]:
         out.append("targets\n\n" + _table(
             ["", "target", "measured", "reached"],
-            [[what, limit, figure, "yes" if ok else "NO"]
-             for what, limit, figure, ok in rows]))
+            [[t["what"], t["target"], t["measured"],
+              "yes" if t["reached"] else "NO"] for t in r["targets"]]))
         out.append("%d of %d targets reached" % (
-            sum(1 for r in rows if r[3]), len(rows)))
+            sum(t["reached"] for t in r["targets"]), len(r["targets"])))
     return "\n\n".join(out) + "\n"

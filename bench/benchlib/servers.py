@@ -6,67 +6,24 @@ Every server listens on a free port of 127.0.0.1, keeps its files in a folder
 of its own under the run's private temp folder, logs no requests unless it is
 the row that does, and answers GET /hello with the same JSON. A class holds
 one server's command line and config and nothing else; what is common (start,
-wait until it answers, stop, leave nothing behind) is in Server.
+wait until it answers) is in Server, and its end in process.Program.
 """
-import ctypes
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
 
 from . import proc
+from .process import Program, Unavailable, free_port, program
 
 BODY = b'{"message":"hello, world!"}'
 PATH = "/hello"
 START_LIMIT_S = 30
-STOP_LIMIT_S = 10
-PR_SET_PDEATHSIG = 1
 
-_libc = ctypes.CDLL(None, use_errno=True)
 # When we are root the servers drop to this user, as they would in service.
 ROOT = os.geteuid() == 0
 USER, GROUP = "nobody", "nogroup"
-
-
-class Unavailable(Exception):
-    """The program is not installed, or cannot do this."""
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def program(name, *more):
-    """The path of a program, also where a user's PATH does not look."""
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/local/sbin"
-    for candidate in (name,) + more:
-        found = shutil.which(candidate, path=path)
-        if found:
-            return found
-    raise Unavailable("%s is not installed" % name)
-
-
-def start_bound(argv, cpus=None, **popen):
-    """
-    Popen whose process ends with us and keeps to some processors. In a session
-    of its own: a Ctrl-C is for us alone, and Apache ends its workers with a
-    signal to its process group.
-    """
-    parent = os.getpid()
-
-    def prepare():
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            os._exit(1)
-        if cpus:
-            os.sched_setaffinity(0, cpus)
-
-    return subprocess.Popen(argv, preexec_fn=prepare, start_new_session=True,
-                            stdin=subprocess.DEVNULL, **popen)
 
 
 def fetch(port, timeout=5.0):
@@ -84,24 +41,23 @@ def fetch(port, timeout=5.0):
     return head, body
 
 
-class Server:
-    name = label = ""
+class Server(Program):
     # what a reader of the table has to know about this row
     note = ""
     # False where every answer ends its connection
     keeps_alive = True
-    stop_signal = signal.SIGTERM
+    stop_limit_s = 10
 
     def __init__(self, env, workers, connections=0, **options):
-        self.env = env
+        super().__init__(env)
         self.workers = workers
         self.connections = connections
         self.options = options
-        self.process = None
         self.port = free_port()
         self.folder = os.path.join(
             env.temp, "%s-%d" % (self.name, self.port))
         os.mkdir(self.folder, 0o755)
+        self.outputs = [self.path("error.log"), self.path("brood.log")]
         self.write("hello.json", BODY)
         if ROOT:
             shutil.chown(self.folder, USER, GROUP)
@@ -121,11 +77,7 @@ class Server:
             f.write(text)
 
     def start(self):
-        with open(self.path("output"), "wb") as out:
-            self.process = start_bound(
-                self.argv(), self.env.server_cpus, cwd=self.folder,
-                stdout=out, stderr=subprocess.STDOUT)
-        self.env.running.append(self)
+        self.launch(self.argv(), self.path("output"), cwd=self.folder)
         self.await_answer()
         return self
 
@@ -152,80 +104,55 @@ class Server:
                                % (self.name, head[:60], self.output()))
         self.answer_bytes = len(head) + 4 + len(body)
 
-    def output(self):
-        """The end of what it printed and logged."""
-        text = ""
-        for name in ("output", "error.log", "brood.log"):
-            if os.path.exists(self.path(name)):
-                with open(self.path(name), errors="replace") as f:
-                    text += f.read()[-2000:]
-        return text.strip()
 
-    @property
-    def pid(self):
-        return self.process.pid
-
-    def stop(self):
-        """Ends the whole family, by pid; what lingers is killed."""
-        if self.process is None:
-            return
-        pids = proc.family(self.pid)
-        if self.process.poll() is None:
-            self.process.send_signal(self.stop_signal)
-            try:
-                self.process.wait(STOP_LIMIT_S)
-            except subprocess.TimeoutExpired:
-                pids = proc.family(self.pid)
-                self.process.kill()
-                self.process.wait()
-        rows = proc.table()
-        for pid in pids[1:]:
-            # ours by descent, or now by adoption: we are the subreaper
-            if pid in rows and int(rows[pid][1]) == os.getpid():
-                kill_and_reap(pid)
-        self.process = None
-        self.env.running.remove(self)
-
-
-def kill_and_reap(pid):
-    try:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-    except (ProcessLookupError, ChildProcessError):
-        pass
+def pool(n):
+    """The keys of a pool of so many workers, no more and no less."""
+    return "start = %d; min_spare = 0; max_spare = 1024; max = %d;" % (n, n)
 
 
 class Brood(Server):
+    """With the module `hello`, or what a class made of it adds."""
     name = label = "brood"
     access = False
+    # more routes and groups of the config, each a text of its own
+    routes = ""
+    groups = ""
 
     def __init__(self, env, workers, connections=0, **options):
         super().__init__(env, workers, connections, **options)
-        # The child loads the module after it dropped its privileges, and the
+        # The child loads a module after it dropped its privileges, and the
         # checkout may be where only its owner can read.
-        shutil.copy(env.brood_module, self.path("hello.so"))
+        for name, path in self.modules().items():
+            shutil.copy(path, self.path(name + ".so"))
         self.write("brood.conf", self.config())
 
-    def config(self, **changes):
-        o = dict(self.options, **changes)
+    def modules(self):
+        """name -> file"""
+        return {"hello": self.env.brood_module}
+
+    def config(self):
+        o = self.options
         user = ('user = "%s"; group = "%s";' % (USER, GROUP)) if ROOT else ""
-        low = o.get("min_workers", self.workers)
+        modules = ", ".join(
+            '{ name = "%s"; path = "%s/%s.so"; }' % (name, self.folder, name)
+            for name in self.modules())
         return """
 service = { name = "bench"; run_dir = "%s/run"; state_dir = "%s/state";
   stop_timeout = 5.0; %s };
 log = { target = "%s/brood.log"; level = "info"; access = %s; };
-modules = ( { name = "hello"; path = "%s/hello.so"; } );
+modules = ( %s );
 rest = {
   listen = [ "127.0.0.1:%d" ];
   idle_timeout = 60.0;
   max_requests = %d;
   workers = { start = %d; min_spare = %d; max_spare = %d; max = %d; };
-  routes = ( { method = "GET"; path = "%s"; handler = "hello.hello"; } );
+  routes = ( %s{ method = "GET"; path = "%s"; handler = "hello.hello"; } );
 };
-""" % (self.folder, self.folder, user, self.folder,
-            "true" if self.access else "false", self.folder, self.port,
-            o.get("max_requests", 0), low, o.get("min_spare", 0),
-            o.get("max_spare", 1024), o.get("max", self.workers), PATH)
+%s""" % (self.folder, self.folder, user, self.folder,
+         "true" if self.access else "false", modules, self.port,
+         o.get("max_requests", 0), self.workers, o.get("min_spare", 0),
+         o.get("max_spare", 1024), o.get("max", self.workers), self.routes,
+         PATH, self.groups)
 
     def argv(self):
         return [self.env.broodd, "-c", self.path("brood.conf"), "-f"]
@@ -268,7 +195,6 @@ class FloorStatic(Floor):
 class Nginx(Server):
     name = label = "nginx"
     note = "`return 200`"
-    stop_signal = signal.SIGTERM
 
     def argv(self):
         binary = program("nginx")

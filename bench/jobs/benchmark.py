@@ -15,12 +15,9 @@ round after round; what counts are the medians.
   wait     mode "wait" against "inline", the same handler, one client
   depth    submitting and running at the same time, with so many queued before
 """
-import argparse
-import json
 import os
 import signal
 import statistics
-import subprocess
 import sys
 import time
 
@@ -29,20 +26,16 @@ sys.path.insert(0, os.path.dirname(HERE))
 
 import peers  # noqa: E402
 import text  # noqa: E402
-from benchlib import machine, proc, servers  # noqa: E402
+from benchlib import harness, machine, proc, wrk  # noqa: E402
 from benchlib.env import Env  # noqa: E402
-
-PARTS = ("latency", "bulk", "wait", "depth", "celery")
+from benchlib.process import Unavailable  # noqa: E402
+from benchlib.rounds import median, medians  # noqa: E402
 
 
 def options():
-    p = argparse.ArgumentParser(
-        prog="bench/jobs/run", description="Jobs, against Celery.")
-    p.add_argument("--build", required=True, help=argparse.SUPPRESS)
-    p.add_argument("--quick", action="store_true",
-                   help="a minute or two, to try the benchmark itself")
-    p.add_argument("--only", metavar="PART,...", default=",".join(PARTS),
-                   help="of " + ", ".join(PARTS))
+    parts = ("latency", "bulk", "wait", "depth", "celery")
+    p = harness.parser("bench/jobs/run", "Jobs, against Celery.",
+                       "a minute or two", parts)
     p.add_argument("--rounds", type=int, help="rounds (5; quick: 1)")
     p.add_argument("--seconds", type=int, help="of a run (4; quick: 1)")
     p.add_argument("--workers", type=int, default=8,
@@ -51,59 +44,22 @@ def options():
                    help="for Celery in one run (10000; quick: 500)")
     p.add_argument("--depths", metavar="N,...",
                    help="jobs queued (1000,1000000; quick: 1000,20000)")
-    p.add_argument("--output", metavar="FOLDER",
-                   help="where the results go (../results; quick: the build)")
-    o = p.parse_args()
-    o.build = os.path.abspath(o.build)
-    o.parts = [part for part in o.only.split(",") if part]
-    if set(o.parts) - set(PARTS):
-        p.error("--only: the parts are " + ", ".join(PARTS))
-    o.rounds = o.rounds or (1 if o.quick else 5)
-    o.seconds = o.seconds or (1 if o.quick else 4)
-    o.tasks = o.tasks or (500 if o.quick else 10000)
-    o.depths = [int(n) for n in (o.depths or (
-        "1000,20000" if o.quick else "1000,1000000")).split(",")]
-    if not o.output:
-        o.output = (os.path.join(o.build, "bench") if o.quick else
-                    os.path.join(os.path.dirname(HERE), "results"))
+    o = harness.parse(p, parts, {
+        "rounds": (5, 1), "seconds": (4, 1), "tasks": (10000, 500),
+        "depths": ("1000,1000000", "1000,20000")})
+    o.depths = [int(n) for n in o.depths.split(",")]
     return o
 
 
-def wrk_argv(server, path, connections, seconds):
-    return [servers.program("wrk"), "-t1", "-c%d" % connections,
-            "-d%ds" % seconds, "--timeout", "30s", "-s",
-            os.path.join(HERE, "post.lua") if path == "/job" else
-            os.path.join(os.path.dirname(HERE), "wrk_report.lua"),
-            "http://127.0.0.1:%d%s" % (server.port, path)]
-
-
-def wrk_start(env, argv, prefer=None):
-    environ = dict(os.environ, BENCH_REPORT=os.path.join(
-        os.path.dirname(HERE), "wrk_report.lua"))
+def start(env, server, path, connections, seconds, prefer=None):
+    more = {"script": os.path.join(HERE, "post.lua")} if path == "/job" else {}
     if prefer:
-        environ["BENCH_PREFER"] = prefer
-    client = servers.start_bound(argv, env.client_cpus, env=environ,
-                                 stdout=subprocess.PIPE,
-                                 stderr=subprocess.STDOUT)
-    env.clients.append(client)
-    return client
+        more["BENCH_PREFER"] = prefer
+    return wrk.start(env, server, path, connections, seconds, **more)
 
 
-def wrk_end(env, client):
-    out = client.communicate(timeout=900)[0].decode()
-    env.clients.remove(client)
-    line = [l for l in out.splitlines() if l.startswith("JSON ")]
-    if not line:
-        raise RuntimeError("wrk: " + out)
-    seen = json.loads(line[0][5:])
-    seen["per_s"] = seen["requests"] / (seen["duration_us"] / 1e6)
-    seen["failed"] = sum(seen["errors"].values())
-    return seen
-
-
-def wrk(env, server, path, connections, seconds, prefer=None):
-    return wrk_end(env, wrk_start(
-        env, wrk_argv(server, path, connections, seconds), prefer))
+def ask(env, *what):
+    return wrk.end(env, start(env, *what))
 
 
 def sync_us(folder, n=300):
@@ -129,18 +85,16 @@ def latency(env, o):
     for _ in range(o.rounds):
         for durability in ("full", "process"):
             server = peers.Jobs(env, o.workers, durability=durability).start()
-            wrk(env, server, "/job", 1, 1, "wait=30")
+            ask(env, server, "/job", 1, 1, "wait=30")
             rows[durability].append(
-                wrk(env, server, "/job", 1, o.seconds, "wait=30"))
+                ask(env, server, "/job", 1, o.seconds, "wait=30"))
             server.stop()
         rows["sync_us"].append(sync_us(env.temp))
     return {
-        "full_p50_us": statistics.median(r["p50_us"] for r in rows["full"]),
-        "full_p99_us": statistics.median(r["p99_us"] for r in rows["full"]),
-        "process_p50_us": statistics.median(
-            r["p50_us"] for r in rows["process"]),
-        "process_p99_us": statistics.median(
-            r["p99_us"] for r in rows["process"]),
+        "full_p50_us": median(rows["full"], "p50_us"),
+        "full_p99_us": median(rows["full"], "p99_us"),
+        "process_p50_us": median(rows["process"], "p50_us"),
+        "process_p99_us": median(rows["process"], "p99_us"),
         "sync_us": statistics.median(rows["sync_us"]),
         "failed": sum(r["failed"] for r in rows["full"] + rows["process"]),
         "rounds": rows}
@@ -151,7 +105,7 @@ def bulk(env, o):
     for _ in range(o.rounds):
         server = peers.Jobs(env, o.workers).start()
         began, used = time.monotonic(), proc.cpu_seconds(server.pid)
-        row = wrk(env, server, "/job", 64, o.seconds)
+        row = ask(env, server, "/job", 64, o.seconds)
         drained = server.drain()
         took = time.monotonic() - began
         used = proc.cpu_seconds(server.pid) - used
@@ -159,37 +113,31 @@ def bulk(env, o):
                    submitted_per_s=row["per_s"],
                    done_per_s=row["requests"] / took,
                    cpu_us_per_job=used * 1e6 / max(row["requests"], 1))
-        row["answers"] = wrk(env, server, "/job", 64, o.seconds, "wait=30")
+        row["answers"] = ask(env, server, "/job", 64, o.seconds, "wait=30")
         server.stop()
         rows.append(row)
         env.say("  bulk: %.0f/s submitted, %.0f/s done" % (
             row["submitted_per_s"], row["done_per_s"]))
     return {
-        "submitted_per_s": statistics.median(
-            r["submitted_per_s"] for r in rows),
-        "per_s": statistics.median(r["done_per_s"] for r in rows),
-        "cpu_us_per_job": statistics.median(r["cpu_us_per_job"] for r in rows),
-        "answers_per_s": statistics.median(
-            r["answers"]["per_s"] for r in rows),
-        "answers_p50_us": statistics.median(
-            r["answers"]["p50_us"] for r in rows),
+        "submitted_per_s": median(rows, "submitted_per_s"),
+        "per_s": median(rows, "done_per_s"),
+        "cpu_us_per_job": median(rows, "cpu_us_per_job"),
+        "answers_per_s": median([r["answers"] for r in rows], "per_s"),
+        "answers_p50_us": median([r["answers"] for r in rows], "p50_us"),
         "failed": sum(r["failed"] + r["answers"]["failed"] for r in rows),
         "rounds": rows}
 
 
 def wait(env, o):
     server = peers.Jobs(env, o.workers).start()
-    wrk(env, server, "/wait", 1, 1)
+    ask(env, server, "/wait", 1, 1)
     rows = []
     for _ in range(max(o.rounds, 3)):
-        rows.append({"inline": wrk(env, server, "/hello", 1, o.seconds),
-                     "wait": wrk(env, server, "/wait", 1, o.seconds)})
+        rows.append({"inline": ask(env, server, "/hello", 1, o.seconds),
+                     "wait": ask(env, server, "/wait", 1, o.seconds)})
     server.stop()
-
-    def p50(mode):
-        return statistics.median(r[mode]["p50_us"] for r in rows)
-
-    return {"inline_p50_us": p50("inline"), "wait_p50_us": p50("wait"),
+    return {"inline_p50_us": median([r["inline"] for r in rows], "p50_us"),
+            "wait_p50_us": median([r["wait"] for r in rows], "p50_us"),
             "overhead_us": statistics.median(
                 r["wait"]["p50_us"] - r["inline"]["p50_us"] for r in rows),
             "failed": sum(r[m]["failed"] for r in rows
@@ -200,11 +148,11 @@ def wait(env, o):
 def fill(env, server, depth):
     """Until so many are queued and nobody takes them."""
     server.scale(0)
-    client = wrk_start(env, wrk_argv(server, "/job", 64, 3600))
+    client = start(env, server, "/job", 64, 3600)
     while server.left() < depth:
         time.sleep(0.05 if depth > 10000 else 0.002)
     client.send_signal(signal.SIGINT)
-    wrk_end(env, client)
+    wrk.end(env, client)
 
 
 def depth(env, o):
@@ -218,7 +166,7 @@ def depth(env, o):
             before = server.left()
             server.scale(o.workers)
             used = proc.cpu_seconds(server.pid)
-            row = wrk(env, server, "/job", 64, o.seconds)
+            row = ask(env, server, "/job", 64, o.seconds)
             left = server.left()
             used = proc.cpu_seconds(server.pid) - used
             done = before + row["requests"] - left
@@ -234,8 +182,8 @@ def depth(env, o):
             server.stop()
             env.say("  depth %d: %.0f/s submitted, %.0f/s done" % (
                 n, rows[-1]["submitted_per_s"], rows[-1]["done_per_s"]))
-        out.append({"depth": n, "rounds": rows, "median": {
-            key: statistics.median(r[key] for r in rows) for key in rows[0]}})
+        out.append({"depth": n, "rounds": rows,
+                    "median": medians(rows, rows[0])})
     return out
 
 
@@ -245,60 +193,35 @@ def celery(env, o):
         rows = []
         try:
             for _ in range(max(1, o.rounds // 2)):
-                peer = peers.Celery(env, o.workers, durable).start()
-                row = peer.submit("latency", max(100, o.tasks // 10))
-                row.update({"bulk": peer.submit("bulk", o.tasks, 4)})
+                peer = peers.CeleryAlone(env, o.workers, durable).start()
+                row = peer.client("ask", max(100, o.tasks // 10))
+                row.update({"bulk": peer.client("bulk", o.tasks, 4)})
                 peer.stop()
                 rows.append(row)
                 env.say("  %s: %.0f us, %.0f/s" % (
                     peer.label, row["p50_us"], row["bulk"]["per_s"]))
-        except servers.Unavailable as e:
+        except Unavailable as e:
             out.append({"durable": durable, "left_out": str(e)})
             continue
         out.append({
             "durable": durable, "label": peer.label, "rounds": rows,
-            "p50_us": statistics.median(r["p50_us"] for r in rows),
-            "p99_us": statistics.median(r["p99_us"] for r in rows),
-            "per_s": statistics.median(r["bulk"]["per_s"] for r in rows),
-            "submitted_per_s": statistics.median(
-                r["bulk"]["submitted_per_s"] for r in rows)})
+            **medians(rows, ("p50_us", "p99_us")),
+            **medians([r["bulk"] for r in rows],
+                      ("per_s", "submitted_per_s"))})
     return out
-
-
-def measure(env, o):
-    results = {"when": time.strftime("%Y-%m-%d"), "quick": o.quick,
-               "rounds": o.rounds, "seconds": o.seconds, "workers": o.workers,
-               "tasks": o.tasks, "machine": machine.describe(env),
-               "broken": {}}
-    results["machine"]["versions"].update(text.versions())
-    for part in PARTS:
-        if part not in o.parts:
-            continue
-        env.say("%s:" % part)
-        try:
-            results[part] = globals()[part](env, o)
-        except (RuntimeError, OSError, ValueError,
-                subprocess.SubprocessError) as e:
-            env.say("%s: %s" % (part, e))
-            results["broken"][part] = str(e)
-            env.stop_all()
-    results["load_after"] = round(os.getloadavg()[0], 2)
-    results["targets"] = text.targets(results)
-    return results
 
 
 def main():
     o = options()
     with Env(o.build) as env:
-        results = measure(env, o)
-        os.makedirs(o.output, exist_ok=True)
-        with open(os.path.join(o.output, "jobs.json"), "w") as f:
-            json.dump(results, f, indent=1)
-            f.write("\n")
-        with open(os.path.join(o.output, "jobs.txt"), "w") as f:
-            f.write(text.text(results))
-        print(text.text(results))
-    return 1 if results["broken"] else 0
+        parts = {part.__name__: lambda part=part: part(env, o)
+                 for part in (latency, bulk, wait, depth, celery)}
+        r = harness.run(
+            "jobs", env, o, parts, text,
+            ("rounds", "seconds", "workers", "tasks"),
+            machine.packages(celery="python3-celery",
+                             rabbitmq="rabbitmq-server"))
+    return harness.status(r)
 
 
 if __name__ == "__main__":

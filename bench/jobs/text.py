@@ -2,35 +2,13 @@
 """
 text - the results of bench/jobs as text, and what is to be reached.
 """
-import subprocess
+from benchlib import results
+from benchlib.results import at_least, target
 
 RATE_OF_CELERY = 10.0
 LATENCY_OF_CELERY = 0.1
 WAIT_US = 100.0
 FLAT = 0.8
-
-
-def _output(*argv):
-    try:
-        return subprocess.run(argv, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL
-                              ).stdout.decode().strip()
-    except OSError:
-        return ""
-
-
-def versions():
-    def of(package):
-        return _output("dpkg-query", "-W", "-f", "${Version}",
-                       package) or "not installed"
-
-    return {"celery": of("python3-celery"), "rabbitmq": of("rabbitmq-server")}
-
-
-def _row(what, target, measured, reached):
-    return {"what": what, "target": target, "measured": measured,
-            "reached": bool(reached)}
 
 
 def targets(r):
@@ -39,42 +17,37 @@ def targets(r):
     for peer in peers:
         if "bulk" in r:
             ratio = r["bulk"]["per_s"] / peer["per_s"]
-            rows.append(_row("jobs/s / those of " + peer["label"],
-                             ">= %.0f" % RATE_OF_CELERY, "%.1f" % ratio,
-                             ratio >= RATE_OF_CELERY))
+            rows.append(at_least("jobs/s / those of " + peer["label"],
+                                 RATE_OF_CELERY, ratio, 1))
         if "latency" in r:
             ratio = r["latency"]["process_p50_us"] / peer["p50_us"]
-            rows.append(_row("latency but for the disk / that of "
-                             + peer["label"], "<= %.2f" % LATENCY_OF_CELERY,
-                             "%.3f" % ratio, ratio <= LATENCY_OF_CELERY))
+            rows.append(target(
+                "latency but for the disk / that of " + peer["label"],
+                "<= %.2f" % LATENCY_OF_CELERY, "%.3f" % ratio,
+                ratio <= LATENCY_OF_CELERY))
     if "wait" in r:
         us = r["wait"]["overhead_us"]
-        rows.append(_row('mode "wait" beyond "inline", median',
-                         "< %.0f us" % WAIT_US, "%.0f us" % us, us < WAIT_US))
+        rows.append(target('mode "wait" beyond "inline", median',
+                           "< %.0f us" % WAIT_US, "%.0f us" % us, us < WAIT_US))
     if len(r.get("depth", [])) > 1:
         few, many = r["depth"][0], r["depth"][-1]
         for key, what in (("submitted_per_s", "submitted"),
                           ("done_per_s", "done")):
             ratio = many["median"][key] / few["median"][key]
-            rows.append(_row("jobs %s/s with %d queued / with %d" % (
-                what, many["depth"], few["depth"]), ">= %.1f" % FLAT,
-                "%.2f" % ratio, ratio >= FLAT))
+            rows.append(at_least("jobs %s/s with %d queued / with %d" % (
+                what, many["depth"], few["depth"]), FLAT, ratio))
     failed = sum(r[part]["failed"] for part in ("latency", "bulk", "wait")
                  if part in r)
     failed += sum(row["failed"] for d in r.get("depth", [])
                   for row in d["rounds"])
-    rows.append(_row("failed requests", "0", "%d" % failed, failed == 0))
+    rows.append(target("failed requests", "0", "%d" % failed, failed == 0))
     return rows
 
 
 def _head(r):
     m = r["machine"]
     return [
-        "brood - jobs benchmark, %s" % r["when"], "",
-        "%s, %d processors%s, %d MiB, Linux %s, %s" % (
-            m["processor"], m["processors"],
-            " (virtual)" if m["hypervisor"] else "", m["memory_mib"],
-            m["kernel"], m["system"]),
+        results.title("jobs", r), "", results.machine(r),
         "servers and clients on all processors; %d workers each; load %.1f "
         "before, %.1f after" % (r["workers"], m["load_before"],
                                 r["load_after"]),
@@ -151,10 +124,4 @@ def text(r):
                 d["depth"], m["submitted_per_s"], m["done_per_s"],
                 m["p50_us"], m["p99_us"], m["cpu_us_per_job"]))
         out.append("")
-    for part, why in r["broken"].items():
-        out += ["BROKEN: %s: %s" % (part, why), ""]
-    out += ["to be reached", ""]
-    out += ["  %-58s %-9s %9s  %s" % (
-        t["what"], t["target"], t["measured"],
-        "yes" if t["reached"] else "NO") for t in r["targets"]]
-    return "\n".join(out) + "\n"
+    return "\n".join(out + results.end(r)) + "\n"
