@@ -2,9 +2,10 @@
 /*
  * respawn - from the kill -9 of a worker to its replacement's first answer.
  *
- *   respawn MASTER_PID PORT PATH SAMPLES GAP_MS
+ *   respawn MASTER_PID PORT PATH SAMPLES GAP_MS [TITLE]
  *
- * The server under test has one worker. Each sample kills it, connects at
+ * The server under test has one worker, its only child, or the only one whose
+ * name begins with TITLE. Each sample kills it, connects at
  * once and sends a request: the listening socket is the master's, so the
  * connection waits in the backlog until a new worker accepts it, and nothing
  * is polled. The time from kill(2) to the whole answer contains everything:
@@ -43,26 +44,47 @@ now_ns(void)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* The master's only child; it is an error if there is more than one. */
+/* Does its name begin so? */
+static bool
+is_called(long pid, const char *title)
+{
+	char path[64], name[32] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return false;
+	if (fgets(name, sizeof(name), file) == NULL)
+		name[0] = '\0';
+	fclose(file);
+	return strncmp(name, title, strlen(title)) == 0;
+}
+
+/* The only child with that title; it is an error if there is more than one. */
 static pid_t
-worker_of(pid_t master)
+worker_of(pid_t master, const char *title)
 {
 	char path[64];
-	long pid, other;
+	long pid, found = 0;
 	FILE *file;
-	int n;
+	int n = 0;
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)master,
 	    (int)master);
 	file = fopen(path, "re");
 	if (file == NULL)
 		err(1, "%s", path);
-	n = fscanf(file, "%ld %ld", &pid, &other);
+	while (fscanf(file, "%ld", &pid) == 1)
+		if (is_called(pid, title)) {
+			found = pid;
+			n++;
+		}
 	fclose(file);
 	if (n != 1)
 		errx(1, "the master has %s",
-		    n == 2 ? "several workers" : "no worker");
-	return (pid_t)pid;
+		    n > 1 ? "several workers" : "no worker");
+	return (pid_t)found;
 }
 
 /* One request on a new connection, until the server's close; false when it
@@ -120,20 +142,24 @@ main(int argc, char **argv)
 	pid_t master, old;
 	int64_t start, took;
 	int port, samples, lost;
+	const char *title;
 	long gap_ms;
 
-	if (argc != 6)
-		errx(2, "usage: respawn MASTER_PID PORT PATH SAMPLES GAP_MS");
+	if (argc != 6 && argc != 7)
+		errx(2,
+		    "usage: respawn MASTER_PID PORT PATH SAMPLES GAP_MS "
+		    "[TITLE]");
 	master = (pid_t)atoi(argv[1]);
 	port = atoi(argv[2]);
 	samples = atoi(argv[4]);
 	gap_ms = atol(argv[5]);
+	title = argc == 7 ? argv[6] : "";
 	srandom((unsigned)time(NULL));
 	if (!request(port, argv[3]))
 		errx(1, "no answer");
 	for (int i = 0; i < samples; i++) {
 		let_live(gap_ms);
-		old = worker_of(master);
+		old = worker_of(master, title);
 		start = now_ns();
 		if (kill(old, SIGKILL) == -1)
 			err(1, "kill %d", (int)old);
@@ -141,7 +167,7 @@ main(int argc, char **argv)
 			if (now_ns() - start > ANSWER_TIMEOUT_S * 1000000000LL)
 				errx(1, "no answer");
 		took = now_ns() - start;
-		if (worker_of(master) == old)
+		if (worker_of(master, title) == old)
 			errx(1, "worker %d answered after its death", (int)old);
 		printf("%lld %d\n", (long long)(took / 1000), lost);
 		fflush(stdout);

@@ -17,6 +17,7 @@ QUEUE_OF_CELERY = "bench.celery"
 
 class Brood(servers.Brood):
     """`queues`: name -> handler or ""; the rest is as it comes."""
+    titles = ("bench: rest", "bench: task", "bench: amqp")
 
     def modules(self):
         return dict(super().modules(),
@@ -39,8 +40,8 @@ amqp = {
 ''' % (servers.pool(o["processes"]), o["url"], o["prefetch"], queues)
 
     def expected_workers(self):
-        # REST, tasks, the hub, and who talks to the broker
-        return self.workers + self.options["processes"] + 2
+        # and one that talks to the broker
+        return self.workers + self.options["processes"] + 1
 
 
 class Consumer(Program):

@@ -35,7 +35,7 @@ def each(env, kinds, measure):
 
 
 def weigh(server, choose=statistics.median):
-    rows = [proc.memory_kib(pid) for pid in proc.workers(server.pid)]
+    rows = [proc.memory_kib(pid) for pid in server.pids()]
     return {"workers": len(rows),
             "pss_kib": choose(r[0] for r in rows),
             "private_kib": choose(r[1] for r in rows),
@@ -64,7 +64,7 @@ def respawn(env, samples):
         server = kind(env, 1).start()
         done = subprocess.run(
             [env.respawn, str(server.pid), str(server.port), servers.PATH,
-             str(samples), str(RESPAWN_GAP_MS)],
+             str(samples), str(RESPAWN_GAP_MS), kind.titles[0]],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, timeout=60 + samples * 40)
         log = server.output()
@@ -91,7 +91,7 @@ def scale(env, count, times):
     for _ in range(times):
         for size, taken in ((count, up), (env.workers, down)):
             code, out, seconds = server.ctl("scale", "rest", str(size))
-            there = len(proc.workers(server.pid))
+            there = len(server.pids())
             if code != 0 or there != size:
                 raise RuntimeError("scale rest %d: status %d, %d workers, %s"
                                    % (size, code, there, out))
@@ -121,7 +121,7 @@ def steady(env, connections, seconds, max_requests):
     done, rounds, seen_pids = [], 0, set()
     while rounds == 0 or time.monotonic() < end:
         for op in ops:
-            seen_pids.update(proc.workers(server.pid))
+            seen_pids.update(server.pids())
             code, out, took = server.ctl(*op)
             done.append({"op": " ".join(op), "status": code,
                          "seconds": round(took, 4)})

@@ -47,10 +47,20 @@ def family(root, rows=None):
     return found
 
 
-def workers(root):
-    """The direct children of root that are alive."""
+def _title(pid):
+    try:
+        with open("/proc/%d/comm" % pid) as f:
+            return f.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def workers(root, titles=("",)):
+    """The direct children of root that are alive, and whose names begin with
+    one of these."""
     return sorted(pid for pid, fields in table().items()
-                  if int(fields[1]) == root and fields[0] != "Z")
+                  if int(fields[1]) == root and fields[0] != "Z"
+                  and _title(pid).startswith(tuple(titles)))
 
 
 def _lived_seconds(pid, fields):

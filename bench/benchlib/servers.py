@@ -46,6 +46,8 @@ class Server(Program):
     note = ""
     # False where every answer ends its connection
     keeps_alive = True
+    # what the names of the workers begin with, where others are beside them
+    titles = ("",)
     stop_limit_s = 10
 
     def __init__(self, env, workers, connections=0, **options):
@@ -67,6 +69,10 @@ class Server(Program):
 
     def expected_workers(self):
         return self.workers
+
+    def pids(self):
+        """Of its workers."""
+        return proc.workers(self.pid, self.titles)
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -90,7 +96,7 @@ class Server(Program):
                                    % (self.name, self.output()))
             try:
                 head, body = fetch(self.port)
-                if len(proc.workers(self.pid)) >= self.expected_workers():
+                if len(self.pids()) >= self.expected_workers():
                     break
             except OSError:
                 pass
@@ -113,6 +119,7 @@ def pool(n):
 class Brood(Server):
     """With the module `hello`, or what a class made of it adds."""
     name = label = "brood"
+    titles = ("bench: rest",)
     access = False
     # more routes and groups of the config, each a text of its own
     routes = ""

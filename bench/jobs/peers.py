@@ -13,6 +13,7 @@ from benchlib.celery import Celery
 
 class Jobs(servers.Brood):
     """brood; `durability` of jobs is "full" or "process"."""
+    titles = ("bench: rest", "bench: task")
     routes = '''
     { method = "POST"; path = "/job"; handler = "hello.echo"; mode = "job"; },
     { method = "GET"; path = "/wait"; handler = "hello.hello";
@@ -28,7 +29,7 @@ class Jobs(servers.Brood):
 ''' % (self.options.get("durability", "full"), servers.pool(self.workers))
 
     def expected_workers(self):
-        return 2 * self.workers + 1
+        return 2 * self.workers
 
     def hub(self):
         """What `broodctl hub` says."""
