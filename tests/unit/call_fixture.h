@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/why.h"
 #include "fake_child.h"
+#include "run_suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -134,19 +135,6 @@ add_case(Suite *suite, const char *name)
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	suite_add_tcase(suite, tests);
 	return tests;
-}
-
-/* Runs and frees the suite; the exit status for main(). */
-static inline int
-run_suite(Suite *suite)
-{
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 #endif

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/conf.h"
+#include "run_suite.h"
 
 static char dir[64];
 static struct conf *conf;
@@ -101,18 +102,6 @@ expect_error(const char *text, const char *error)
 	ck_assert_msg(errors.n > 0, "no error for: %s", text);
 	ck_assert_str_eq(error_text(0), error);
 	ck_assert_msg(errors.n == 1, "also: %s", error_text(1));
-}
-
-static inline int
-run_suite(Suite *suite)
-{
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 #endif

@@ -25,6 +25,7 @@
 #include "amqp/rabbit_impl.h"
 #include "base/clock.h"
 #include "core/conf.h"
+#include "run_suite.h"
 
 static struct conf *conf;
 static struct url url;
@@ -309,18 +310,6 @@ fake_next(struct rabbit *rabbit, struct rabbit_event *event)
 		ck_assert_int_ge(poll(&pfd, 1, 1000), 0);
 	}
 	return event->kind;
-}
-
-static inline int
-run_suite(Suite *suite)
-{
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "hub/jobs.h"
+#include "run_suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -98,21 +99,9 @@ assert_counts(size_t waiting, size_t queued, size_t running)
 }
 
 static inline int
-run_suite(const char *name, void (*add)(TCase *tests))
+run_jobs_suite(const char *name, void (*add)(TCase *tests))
 {
-	Suite *suite = suite_create(name);
-	TCase *tests = tcase_create(name);
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	tcase_set_timeout(tests, 300);
-	tcase_add_checked_fixture(tests, jobs_set_up, jobs_tear_down);
-	add(tests);
-	suite_add_tcase(suite, tests);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_tests(name, 300, jobs_set_up, jobs_tear_down, add);
 }
 
 #endif

@@ -17,6 +17,7 @@
 #include "base/why.h"
 #include "core/conf.h"
 #include "hub/store.h"
+#include "run_suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define WALL_MS INT64_C(1790000000000)
@@ -106,21 +107,9 @@ is_there(uint64_t uid)
 }
 
 static inline int
-run_suite(const char *name, void (*add)(TCase *tests))
+run_store_suite(const char *name, void (*add)(TCase *tests))
 {
-	Suite *suite = suite_create(name);
-	TCase *tests = tcase_create(name);
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	tcase_set_timeout(tests, 120);
-	tcase_add_checked_fixture(tests, store_set_up, store_tear_down);
-	add(tests);
-	suite_add_tcase(suite, tests);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_tests(name, 120, store_set_up, store_tear_down, add);
 }
 
 #endif

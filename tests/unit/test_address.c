@@ -13,6 +13,7 @@
 
 #include "base/why.h"
 #include "core/address.h"
+#include "run_suite.h"
 
 static const struct {
 	const char *text, *again; /* as address_format() writes it */
@@ -196,8 +197,6 @@ main(void)
 {
 	Suite *suite = suite_create("address");
 	TCase *tests = tcase_create("address");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_loop_test(tests, good_addresses, 0,
@@ -209,9 +208,5 @@ main(void)
 	tcase_add_test(tests, peers_that_have_no_address);
 	tcase_add_test(tests, the_longest_peer_fits);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

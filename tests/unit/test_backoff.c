@@ -9,6 +9,7 @@
 
 #include "base/backoff.h"
 #include "base/clock.h"
+#include "run_suite.h"
 
 static const struct {
 	int64_t min_ns, max_ns;
@@ -128,8 +129,6 @@ main(void)
 {
 	Suite *suite = suite_create("backoff");
 	TCase *tests = tcase_create("backoff");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, stays_within_a_quarter_of_the_doubled_delay,
 	    0, COUNT(ranges));
@@ -139,9 +138,5 @@ main(void)
 	tcase_add_test(tests, the_count_of_failures_does_not_wrap);
 	tcase_add_test(tests, nonsense_limits_become_sane);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

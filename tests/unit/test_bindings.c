@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "amqp/bindings.h"
+#include "run_suite.h"
 
 static struct bindings *set;
 
@@ -95,17 +96,11 @@ main(void)
 {
 	Suite *suite = suite_create("bindings");
 	TCase *tcase = tcase_create("bindings");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, the_last_word_counts);
 	tcase_add_test(tcase, names_are_apart);
 	tcase_add_test(tcase, very_many);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "fast_check.h"
+#include "run_suite.h"
 
 static char noise[20000];
 
@@ -311,8 +312,6 @@ main(void)
 {
 	Suite *suite = suite_create("buf");
 	TCase *tests = tcase_create("buf");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 120);
 	fill_noise();
@@ -327,9 +326,5 @@ main(void)
 	tcase_add_test(tests, a_read_tells_empty_full_and_end);
 	tcase_add_test(tests, a_write_moves_what_fits);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

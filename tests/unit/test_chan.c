@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "core/chan.h"
+#include "run_suite.h"
 
 static const struct {
 	enum chan_id id;
@@ -137,10 +138,5 @@ main(void)
 	tcase_add_test(tc, end_and_emptiness);
 	tcase_add_test(tc, a_full_channel_does_not_block);
 	suite_add_tcase(suite, tc);
-
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

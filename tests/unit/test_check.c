@@ -22,6 +22,7 @@
 #include "base/why.h"
 #include "core/check.h"
 #include "core/module.h"
+#include "run_suite.h"
 
 static struct conf *conf;
 static struct conf_errors errors;
@@ -445,8 +446,6 @@ main(void)
 {
 	Suite *suite = suite_create("check");
 	TCase *tests = tcase_create("check");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 240);
 	tcase_add_checked_fixture(tests, set_up, tear_down);
@@ -466,9 +465,5 @@ main(void)
 	tcase_add_test(tests, the_text_is_taken_apart);
 	tcase_add_test(tests, the_text_is_not_trusted);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "run_suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -105,8 +106,6 @@ main(void)
 {
 	Suite *suite = suite_create("clock");
 	TCase *tests = tcase_create("clock");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, time_does_not_go_back);
 	tcase_add_loop_test(tests, seconds_become_nanoseconds, 0,
@@ -115,9 +114,5 @@ main(void)
 	tcase_add_loop_test(tests, the_wall_clock_reads_well, 0,
 	    COUNT(moments));
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -9,6 +9,7 @@
 
 #include "core/cmd.h"
 #include "core/role.h"
+#include "run_suite.h"
 
 START_TEST(every_command_is_found)
 {
@@ -63,17 +64,11 @@ main(void)
 {
 	Suite *suite = suite_create("cmd");
 	TCase *tests = tcase_create("cmd");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, every_command_is_found, 0, CMD_COUNT);
 	tcase_add_loop_test(tests, unknown_commands_have_a_neighbour, 0,
 	    sizeof(unknown) / sizeof(unknown[0]));
 	tcase_add_test(tests, every_role_is_found);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

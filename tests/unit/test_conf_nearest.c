@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/conf.h"
+#include "run_suite.h"
 
 static const char *const names[] = {
 	"start",
@@ -71,16 +72,10 @@ main(void)
 {
 	Suite *suite = suite_create("conf_nearest");
 	TCase *tests = tcase_create("conf_nearest");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, a_word_has_a_neighbour_or_none, 0,
 	    sizeof(words) / sizeof(words[0]));
 	tcase_add_test(tests, of_no_names_none_is_near);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -14,6 +14,7 @@
 #include "base/why.h"
 #include "fast_check.h"
 #include "hub/cron.h"
+#include "run_suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -569,8 +570,6 @@ main(void)
 	Suite *suite = suite_create("cron");
 	TCase *parse = tcase_create("parse");
 	TCase *next = tcase_create("next");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(parse, a_star_is_everything);
 	tcase_add_test(parse, lists_ranges_and_steps);
@@ -588,9 +587,5 @@ main(void)
 	tcase_set_timeout(next, 120);
 	suite_add_tcase(suite, parse);
 	suite_add_tcase(suite, next);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "ctl/client.h"
+#include "run_suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -274,8 +275,6 @@ main(void)
 {
 	Suite *suite = suite_create("ctl_client");
 	TCase *tcase = tcase_create("socket");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, asks_and_hears);
@@ -290,9 +289,5 @@ main(void)
 	tcase_add_test(tcase, a_full_backlog_ends_with_the_deadline);
 	tcase_add_test(tcase, a_path_that_is_too_long);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

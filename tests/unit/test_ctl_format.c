@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ctl/format.h"
+#include "run_suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -128,8 +129,6 @@ main(void)
 {
 	Suite *suite = suite_create("ctl_format");
 	TCase *tcase = tcase_create("text");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tcase, figures_read_well, 0, COUNT(figures));
 	tcase_add_loop_test(tcase, control_characters_are_taken_out, 0,
@@ -137,9 +136,5 @@ main(void)
 	tcase_add_test(tcase, width_counts_characters);
 	tcase_add_test(tcase, a_table_is_aligned);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

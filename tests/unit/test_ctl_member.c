@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ctl/member.h"
+#include "run_suite.h"
 
 static size_t
 find(const char *name)
@@ -126,17 +127,11 @@ main(void)
 {
 	Suite *suite = suite_create("ctl_member");
 	TCase *tests = tcase_create("member");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, the_table_makes_sense);
 	tcase_add_test(tests, values_get_their_type);
 	tcase_add_test(tests, values_that_are_none);
 	tcase_add_test(tests, only_for_its_commands);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

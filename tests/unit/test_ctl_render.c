@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ctl/render.h"
+#include "run_suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -242,8 +243,6 @@ main(void)
 {
 	Suite *suite = suite_create("ctl_render");
 	TCase *tcase = tcase_create("text");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, a_whole_status);
 	tcase_add_loop_test(tcase, a_status_of_any_shape, 0, COUNT(wrong));
@@ -252,9 +251,5 @@ main(void)
 	tcase_add_test(tcase, notes_of_children);
 	tcase_add_test(tcase, an_explanation);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

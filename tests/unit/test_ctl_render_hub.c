@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ctl/render.h"
+#include "run_suite.h"
 
 typedef void render_fn(const json_t *, FILE *);
 
@@ -183,8 +184,6 @@ main(void)
 {
 	Suite *suite = suite_create("ctl_render_hub");
 	TCase *tests = tcase_create("render");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, a_hub);
 	tcase_add_test(tests, a_hub_with_a_broker);
@@ -192,9 +191,5 @@ main(void)
 	tcase_add_test(tests, queues_of_a_broker);
 	tcase_add_test(tests, sections_of_status);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ctl/render.h"
+#include "run_suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -228,8 +229,6 @@ main(void)
 {
 	Suite *suite = suite_create("ctl_render_work");
 	TCase *tests = tcase_create("render");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, schedules);
 	tcase_add_test(tests, jobs);
@@ -239,9 +238,5 @@ main(void)
 	tcase_add_test(tests, nobody_steers_the_terminal);
 	tcase_add_test(tests, wrong_shapes);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -11,6 +11,7 @@
 
 #include "fast_check.h"
 #include "hub/data.h"
+#include "run_suite.h"
 
 static struct conf *conf;
 static struct data *data;
@@ -847,8 +848,6 @@ main(void)
 {
 	Suite *suite = suite_create("data");
 	TCase *tc = tcase_create("data");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_set_timeout(tc, 60);
@@ -881,9 +880,5 @@ main(void)
 	tcase_add_test(tc, more_than_there_is_room_for_is_loaded);
 	tcase_add_test(tc, a_long_run_beside_a_model);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "rest/deadline.h"
+#include "run_suite.h"
 
 #define LONG (3600 * NS_PER_S)
 
@@ -148,8 +149,6 @@ main(void)
 {
 	Suite *suite = suite_create("deadline");
 	TCase *tests = tcase_create("deadline");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, nobody_before_the_time);
@@ -160,9 +159,5 @@ main(void)
 	tcase_add_test(tests, never_is_never);
 	tcase_add_test(tests, an_empty_list_comes_to_rest);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -883,5 +883,5 @@ add(TCase *tests)
 int
 main(void)
 {
-	return run_suite("delivery", add);
+	return run_work_suite("delivery", add);
 }

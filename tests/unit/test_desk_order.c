@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "hub_fixture.h"
+#include "run_suite.h"
 
 static const char config[] =
     "service: { state_dir = \"%s\"; run_dir = \"%s\"; };\n"
@@ -509,8 +510,6 @@ main(void)
 	Suite *suite = suite_create("desk_order");
 	TCase *broker = tcase_create("broker");
 	TCase *local = tcase_create("local");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(broker, set_up, tear_down);
 	tcase_add_test(broker, dead_shows_the_brokers_dead_letters);
@@ -531,9 +530,5 @@ main(void)
 	tcase_add_test(local, local_queues_have_no_delays);
 	suite_add_tcase(suite, broker);
 	suite_add_tcase(suite, local);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -339,5 +339,5 @@ add(TCase *tests)
 int
 main(void)
 {
-	return run_suite("effects", add);
+	return run_work_suite("effects", add);
 }

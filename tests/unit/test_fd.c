@@ -21,6 +21,7 @@
 
 #include "base/fd.h"
 #include "base/why.h"
+#include "run_suite.h"
 
 static char dir[64];
 static char path[128];
@@ -601,8 +602,6 @@ main(void)
 {
 	Suite *suite = suite_create("fd");
 	TCase *tests = tcase_create("fd");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_checked_fixture(tests, setup, teardown);
@@ -626,9 +625,5 @@ main(void)
 	tcase_add_test(tests, nobody_to_notify);
 	tcase_add_test(tests, a_notification_never_blocks);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

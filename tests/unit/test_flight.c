@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "amqp/flight.h"
+#include "run_suite.h"
 
 static struct flights flights;
 static uint64_t settled[512];
@@ -233,8 +234,6 @@ main(void)
 {
 	Suite *suite = suite_create("flight");
 	TCase *tcase = tcase_create("flight");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, confirms_in_order);
@@ -249,9 +248,5 @@ main(void)
 	tcase_add_test(tcase, the_oldest_are_forgotten);
 	tcase_add_test(tcase, single_and_last);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

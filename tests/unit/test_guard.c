@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/child.h"
+#include "run_suite.h"
 
 #define ROUNDS 5000
 #define LEN 65
@@ -144,8 +145,6 @@ main(void)
 {
 	Suite *suite = suite_create("guard");
 	TCase *tests = tcase_create("guard");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_add_test(tests, a_signal_sends_them);
@@ -153,9 +152,5 @@ main(void)
 	tcase_add_test(tests, not_by_another_process);
 	tcase_add_test(tests, a_signal_in_the_middle_counts_nothing_twice);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "rest/head.h"
+#include "run_suite.h"
 
 static const struct head_limits limits = { .max_uri = 100, .max_header = 300 };
 
@@ -265,8 +266,6 @@ main(void)
 {
 	Suite *suite = suite_create("head");
 	TCase *tests = tcase_create("head");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, fine_in_whole_and_in_parts, 0,
 	    sizeof(fine) / sizeof(fine[0]));
@@ -278,9 +277,5 @@ main(void)
 	tcase_add_test(tests, the_first_fault_stays);
 	tcase_add_test(tests, a_head_request_is_known);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/histogram.h"
+#include "run_suite.h"
 
 #define TOP_NS ((INT64_C(1) << 30) * NS_PER_US) /* where the last bucket ends */
 
@@ -195,8 +196,6 @@ main(void)
 {
 	Suite *suite = suite_create("histogram");
 	TCase *tests = tcase_create("histogram");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_test(tests, a_quantile_is_within_an_eighth);
@@ -209,9 +208,5 @@ main(void)
 	tcase_add_test(tests, a_merge_is_the_sum);
 	tcase_add_test(tests, a_full_bucket_stays_full);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

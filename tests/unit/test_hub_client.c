@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "fake_hub.h"
+#include "run_suite.h"
 
 #define MAX_FRAME (1 << 20)
 
@@ -595,8 +596,6 @@ main(void)
 {
 	Suite *suite = suite_create("hub_client");
 	TCase *tests = tcase_create("hub_client");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_set_timeout(tests, 60);
@@ -621,9 +620,5 @@ main(void)
 	tcase_add_test(tests, waits_for_events);
 	tcase_add_test(tests, waits_no_longer_than_told);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -273,5 +273,5 @@ add_tests(TCase *tests)
 int
 main(void)
 {
-	return run_suite("jobs", add_tests);
+	return run_jobs_suite("jobs", add_tests);
 }

@@ -5,6 +5,7 @@
  * own.
  */
 #include "hub_fixture.h"
+#include "run_suite.h"
 
 static struct client a, b;
 
@@ -192,8 +193,6 @@ main(void)
 {
 	Suite *suite = suite_create("hub_watch");
 	TCase *tc = tcase_create("hub_watch");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_set_timeout(tc, 120);
@@ -205,9 +204,5 @@ main(void)
 	tcase_add_test(tc, who_goes_is_told_nothing_more);
 	tcase_add_test(tc, who_never_reads_is_cut_off);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "rest/idempotency.h"
+#include "run_suite.h"
 
 static bool
 key_ok(const char *key)
@@ -105,17 +106,11 @@ main(void)
 {
 	Suite *suite = suite_create("idempotency");
 	TCase *tests = tcase_create("idempotency");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, keys);
 	tcase_add_test(tests, scope);
 	tcase_add_test(tests, siphash);
 	tcase_add_test(tests, fingerprints);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -296,5 +296,5 @@ add_tests(TCase *tests)
 int
 main(void)
 {
-	return run_suite("jobs_index", add_tests);
+	return run_jobs_suite("jobs_index", add_tests);
 }

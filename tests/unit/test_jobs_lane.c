@@ -348,5 +348,5 @@ add_tests(TCase *tests)
 int
 main(void)
 {
-	return run_suite("jobs_lane", add_tests);
+	return run_jobs_suite("jobs_lane", add_tests);
 }

@@ -4,6 +4,7 @@
  * was killed: a real hub in a process of its own.
  */
 #include "hub_fixture.h"
+#include "run_suite.h"
 
 /* To start a hub takes seconds in valgrind. */
 static int
@@ -625,8 +626,6 @@ main(void)
 {
 	Suite *suite = suite_create("keys");
 	TCase *tc = tcase_create("keys");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, hub_set_up, hub_tear_down);
 	tcase_set_timeout(tc, 120);
@@ -646,9 +645,5 @@ main(void)
 	tcase_add_test(tc, a_listing_of_large_values_is_bounded);
 	tcase_add_test(tc, a_full_memory_is_said);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "run_suite.h"
 
 static struct loop loop;
 static struct child child;
@@ -300,8 +301,6 @@ main(void)
 {
 	Suite *suite = suite_create("link");
 	TCase *tcase = tcase_create("link");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, comes_up);
@@ -313,9 +312,5 @@ main(void)
 	tcase_add_test(tcase, fails_at_any_other_time);
 	tcase_add_test(tcase, hands_over_what_came_with_an_answer);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

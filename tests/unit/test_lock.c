@@ -4,6 +4,7 @@
  * of its own, several clients.
  */
 #include "hub_fixture.h"
+#include "run_suite.h"
 
 #define LONG_MS 3600000
 
@@ -404,8 +405,6 @@ main(void)
 {
 	Suite *suite = suite_create("lock");
 	TCase *tc = tcase_create("lock");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_set_timeout(tc, 120);
@@ -424,9 +423,5 @@ main(void)
 	tcase_add_test(tc, their_number_is_bounded);
 	tcase_add_test(tc, what_makes_no_sense_is_refused);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -27,6 +27,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/why.h"
+#include "run_suite.h"
 
 static char dir[64];
 static char file[128], moved[128], devlog[100];
@@ -735,8 +736,6 @@ main(void)
 {
 	Suite *suite = suite_create("log");
 	TCase *tests = tcase_create("log");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_checked_fixture(tests, setup, teardown);
@@ -744,9 +743,5 @@ main(void)
 	add_loss_tests(tests);
 	add_target_tests(tests);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

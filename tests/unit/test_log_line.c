@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log_line.h"
+#include "run_suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -406,8 +407,6 @@ main(void)
 {
 	Suite *suite = suite_create("log_line");
 	TCase *tests = tcase_create("log_line");
-	SRunner *runner;
-	int failed;
 
 	setenv("TZ", "UTC0", 1);
 	tcase_set_timeout(tests, 120);
@@ -423,9 +422,5 @@ main(void)
 	tcase_add_test(tests, too_many_fields);
 	tcase_add_loop_test(tests, any_bytes_make_a_line, 0, 5);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

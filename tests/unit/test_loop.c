@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/loop.h"
+#include "run_suite.h"
 
 static struct loop loop;
 static int rounds, rounds_wanted;
@@ -1126,8 +1127,6 @@ main(void)
 {
 	Suite *suite = suite_create("loop");
 	TCase *tests = tcase_create("loop");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_checked_fixture(tests, setup, teardown);
@@ -1136,9 +1135,5 @@ main(void)
 	add_process_tests(tests);
 	add_run_tests(tests);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

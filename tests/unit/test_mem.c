@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "run_suite.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -207,8 +208,6 @@ main(void)
 {
 	Suite *suite = suite_create("mem");
 	TCase *tests = tcase_create("mem");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_test(tests, memory_is_zeroed);
@@ -221,9 +220,5 @@ main(void)
 	tcase_add_test(tests, a_string_is_cut_to_fit);
 	tcase_add_test(tests, a_copy_reads_no_further);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

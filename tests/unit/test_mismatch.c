@@ -10,6 +10,7 @@
 
 #include "amqp/mismatch.h"
 #include "base/why.h"
+#include "run_suite.h"
 
 static const struct mismatch_thing queue = { MISMATCH_QUEUE, "jobs", false };
 static const struct mismatch_thing passive = { MISMATCH_QUEUE, "jobs", true };
@@ -160,8 +161,6 @@ main(void)
 {
 	Suite *suite = suite_create("mismatch");
 	TCase *tcase = tcase_create("mismatch");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, an_argument_that_the_broker_has_and_we_do_not);
 	tcase_add_test(tcase, an_argument_that_we_have_and_the_broker_does_not);
@@ -171,9 +170,5 @@ main(void)
 	tcase_add_test(tcase, what_is_not_understood_is_passed_on);
 	tcase_add_test(tcase, long_ones_are_cut);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/why.h"
+#include "run_suite.h"
 
 #define MAX_FRAME 65536
 
@@ -383,8 +384,6 @@ main(void)
 {
 	Suite *suite = suite_create("msg");
 	TCase *tests = tcase_create("msg");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_add_loop_test(tests, comes_back, 1, MSG_COUNT);
@@ -401,9 +400,5 @@ main(void)
 	tcase_add_test(tests, texts);
 	tcase_add_test(tests, codes);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -653,5 +653,5 @@ add(TCase *tests)
 int
 main(void)
 {
-	return run_suite("outbox", add);
+	return run_work_suite("outbox", add);
 }

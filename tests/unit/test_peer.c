@@ -8,6 +8,7 @@
 
 #include "hub/peer.h"
 #include "hub_fixture.h"
+#include "run_suite.h"
 
 static struct client a;
 
@@ -350,8 +351,6 @@ main(void)
 {
 	Suite *suite = suite_create("peer");
 	TCase *tc = tcase_create("peer");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_set_timeout(tc, 120);
@@ -371,9 +370,5 @@ main(void)
 	tcase_add_test(tc, nobody_is_found_without_peers);
 	tcase_add_test(tc, a_thousand_clients);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "master/policy.h"
+#include "run_suite.h"
 
 #define MS NS_PER_MS
 
@@ -319,10 +320,5 @@ main(void)
 	tcase_add_test(tc, a_fixed_size_is_the_configs_or_the_operators);
 	tcase_add_test(tc, random_walk);
 	suite_add_tcase(suite, tc);
-
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "conf_fixture.h"
 #include "master/family.h"
+#include "run_suite.h"
 
 #define BROKER "amqp: { broker = \"amqp://h/\"; "
 
@@ -147,8 +148,6 @@ main(void)
 {
 	Suite *suite = suite_create("pools");
 	TCase *tests = tcase_create("pools");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_add_test(tests, an_amqp_pool_goes_with_a_broker);
@@ -158,9 +157,5 @@ main(void)
 	tcase_add_test(tests, others_are_not_fixed);
 	tcase_add_test(tests, they_stop_in_an_order);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "rest/prefer.h"
+#include "run_suite.h"
 
 static const struct {
 	const char *value;
@@ -96,15 +97,9 @@ main(void)
 {
 	Suite *suite = suite_create("prefer");
 	TCase *tests = tcase_create("prefer");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, values, 0, sizeof(table) / sizeof(table[0]));
 	tcase_add_test(tests, several_fields);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

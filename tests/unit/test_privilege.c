@@ -17,6 +17,7 @@
 #include "base/why.h"
 #include "core/conf.h"
 #include "core/privilege.h"
+#include "run_suite.h"
 
 #define NOBODY "nobody"
 
@@ -186,8 +187,6 @@ main(void)
 {
 	Suite *suite = suite_create("privilege");
 	TCase *tests = tcase_create("privilege");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_checked_fixture(tests, set_up, tear_down);
@@ -199,9 +198,5 @@ main(void)
 	tcase_add_test(tests, a_group_of_its_own);
 	tcase_add_test(tests, what_cannot_be_dropped_is_an_error);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

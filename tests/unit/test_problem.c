@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "rest/problem.h"
+#include "run_suite.h"
 
 static json_t *
 parse(const char *text, size_t len)
@@ -183,8 +184,6 @@ main(void)
 {
 	Suite *suite = suite_create("problem");
 	TCase *tests = tcase_create("problem");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, a_body_has_the_members_of_a_problem);
 	tcase_add_test(tests, what_is_not_there_or_not_utf8_is_left_out);
@@ -193,9 +192,5 @@ main(void)
 	tcase_add_test(tests, seconds_are_rounded_up);
 	tcase_add_test(tests, guard_texts_take_any_id);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "core/call.h"
 #include "core/retry.h"
+#include "run_suite.h"
 
 static struct amqp amqp;
 static struct loop loop;
@@ -810,8 +811,6 @@ main(void)
 {
 	Suite *suite = suite_create("publish");
 	TCase *tcase = tcase_create("publish");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, publishes_and_confirms);
@@ -835,9 +834,5 @@ main(void)
 	tcase_add_test(tcase, a_deadly_message);
 	tcase_add_test(tcase, drains);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -12,6 +12,7 @@
 #include "base/why.h"
 #include "core/call.h"
 #include "core/retry.h"
+#include "run_suite.h"
 
 #define MAX_HEADERS 65536
 #define BYTES(text)                    \
@@ -515,8 +516,6 @@ main(void)
 {
 	Suite *suite = suite_create("rabbit_props");
 	TCase *tcase = tcase_create("rabbit_props");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, members_go_and_come_back);
@@ -535,9 +534,5 @@ main(void)
 	tcase_add_loop_test(tcase, raw_nonsense_is_refused, 0,
 	    (int)(sizeof(bad_raw) / sizeof(bad_raw[0])));
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -20,6 +20,7 @@
 #include "base/why.h"
 #include "fast_check.h"
 #include "hub/redo.h"
+#include "run_suite.h"
 
 #define SIZE 65536
 #define HEAD 4096 /* the ring begins behind it */
@@ -492,8 +493,6 @@ main(void)
 {
 	Suite *suite = suite_create("redo");
 	TCase *tc = tcase_create("redo");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_set_timeout(tc, 60);
@@ -515,9 +514,5 @@ main(void)
 	tcase_add_test(tc, a_folder_that_is_not_there);
 	tcase_add_test(tc, kill_loses_nothing_that_was_told);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "core/retry.h"
+#include "run_suite.h"
 
 static struct conf *conf;
 static struct conf_queue queue[3];
@@ -125,8 +126,6 @@ main(void)
 {
 	Suite *suite = suite_create("retry");
 	TCase *tcase = tcase_create("retry");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, steps_double_up_to_the_last);
@@ -134,9 +133,5 @@ main(void)
 	tcase_add_test(tcase, each_step_has_a_name_and_back);
 	tcase_add_test(tcase, other_names_are_nobodys);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/why.h"
 #include "rest/route.h"
+#include "run_suite.h"
 
 static struct route_table *table;
 static char scratch[ROUTE_SCRATCH(10000)];
@@ -378,8 +379,6 @@ main(void)
 {
 	Suite *suite = suite_create("route");
 	TCase *tests = tcase_create("route");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, literals_match_whole_paths);
@@ -401,9 +400,5 @@ main(void)
 	tcase_add_test(tests, routes_in_each_others_way);
 	tcase_add_test(tests, the_longest_pattern);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "core/scoreboard.h"
+#include "run_suite.h"
 
 #define SLOTS 200
 
@@ -421,10 +422,5 @@ main(void)
 	tcase_add_test(tc, only_the_hub_writes_cancels);
 	tcase_add_test(tc, every_door_has_a_name);
 	suite_add_tcase(suite, tc);
-
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

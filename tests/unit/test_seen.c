@@ -128,5 +128,5 @@ add(TCase *tests)
 int
 main(void)
 {
-	return run_suite("seen", add);
+	return run_work_suite("seen", add);
 }

@@ -8,6 +8,7 @@
 
 #include "core/msg.h"
 #include "hub/session.h"
+#include "run_suite.h"
 
 static struct sessions *sessions;
 
@@ -130,8 +131,6 @@ main(void)
 {
 	Suite *suite = suite_create("session");
 	TCase *tc = tcase_create("session");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, an_answer_is_known_again);
@@ -141,9 +140,5 @@ main(void)
 	tcase_add_test(tc, those_that_left_long_ago_are_forgotten);
 	tcase_add_test(tc, those_that_are_connected_never_are);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/siphash.h"
+#include "run_suite.h"
 
 static const struct siphash_key key = {
 	UINT64_C(0x0706050403020100),
@@ -38,13 +39,8 @@ main(void)
 {
 	Suite *suite = suite_create("siphash");
 	TCase *tests = tcase_create("siphash");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_test(tests, vectors);
 	suite_add_tcase(suite, tests);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

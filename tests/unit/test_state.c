@@ -6,6 +6,8 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "run_suite.h"
+
 enum {
 #define STATE(id, name) S_##id,
 #include "core/state.def"
@@ -71,10 +73,5 @@ main(void)
 	tcase_add_test(tc, exit_always_ends_it);
 	tcase_add_test(tc, a_deadline_always_leads_to_the_ladder);
 	suite_add_tcase(suite, tc);
-
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

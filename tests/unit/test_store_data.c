@@ -179,5 +179,5 @@ add_tests(TCase *tests)
 int
 main(void)
 {
-	return run_suite("store_data", add_tests);
+	return run_store_suite("store_data", add_tests);
 }

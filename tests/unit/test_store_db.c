@@ -366,5 +366,5 @@ add_tests(TCase *tests)
 int
 main(void)
 {
-	return run_suite("store_db", add_tests);
+	return run_store_suite("store_db", add_tests);
 }

@@ -395,5 +395,5 @@ add_tests(TCase *tests)
 int
 main(void)
 {
-	return run_suite("store_jobs", add_tests);
+	return run_store_suite("store_jobs", add_tests);
 }

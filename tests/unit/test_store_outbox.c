@@ -168,5 +168,5 @@ add(TCase *tests)
 int
 main(void)
 {
-	return run_suite("store_outbox", add);
+	return run_store_suite("store_outbox", add);
 }

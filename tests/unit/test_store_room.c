@@ -163,5 +163,5 @@ add_tests(TCase *tests)
 int
 main(void)
 {
-	return run_suite("store_room", add_tests);
+	return run_store_suite("store_room", add_tests);
 }

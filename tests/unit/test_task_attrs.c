@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/why.h"
+#include "run_suite.h"
 #include "task/attrs.h"
 
 static struct buf parts;
@@ -142,8 +143,6 @@ main(void)
 {
 	Suite *suite = suite_create("attrs");
 	TCase *tests = tcase_create("attrs");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_add_test(tests, finds_by_kind_and_name);
@@ -152,8 +151,5 @@ main(void)
 	tcase_add_test(tests, nothing_and_much);
 	tcase_add_test(tests, refuses_other_parts);
 	suite_add_tcase(suite, tests);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "run_suite.h"
 
 START_TEST(they_grow)
 {
@@ -145,8 +146,6 @@ main(void)
 {
 	Suite *suite = suite_create("uid");
 	TCase *tests = tcase_create("uid");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, they_grow);
 	tcase_add_test(tests, they_know_when_they_were_made);
@@ -156,9 +155,5 @@ main(void)
 	tcase_add_test(tests, a_text_comes_back);
 	tcase_add_test(tests, other_texts_are_none);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "rest/uri.h"
+#include "run_suite.h"
 
 static char buf[2000];
 
@@ -203,8 +204,6 @@ main(void)
 {
 	Suite *suite = suite_create("uri");
 	TCase *tests = tcase_create("uri");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, decodes);
 	tcase_add_test(tests, refuses_to_decode);
@@ -215,9 +214,5 @@ main(void)
 	tcase_add_test(tests, the_room_for_a_query_is_enough);
 	tcase_add_test(tests, cookies);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

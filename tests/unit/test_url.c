@@ -10,6 +10,7 @@
 
 #include "base/why.h"
 #include "core/url.h"
+#include "run_suite.h"
 
 static const struct good {
 	const char *text, *shown, *host, *vhost;
@@ -136,8 +137,6 @@ main(void)
 {
 	Suite *suite = suite_create("url");
 	TCase *tcase = tcase_create("url");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tcase, good_ones, 0,
 	    (int)(sizeof(good) / sizeof(good[0])));
@@ -145,9 +144,5 @@ main(void)
 	    (int)(sizeof(bad) / sizeof(bad[0])));
 	tcase_add_test(tcase, long_ones);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

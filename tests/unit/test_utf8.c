@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "run_suite.h"
 
 static size_t
 put(uint32_t point, char out[4])
@@ -96,16 +97,10 @@ main(void)
 {
 	Suite *suite = suite_create("utf8");
 	TCase *tc = tcase_create("utf8");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, test_every_code_point);
 	tcase_add_test(tc, test_no_sequence);
 	tcase_add_test(tc, test_text);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/why.h"
+#include "run_suite.h"
 
 START_TEST(a_sentence_is_written)
 {
@@ -42,16 +43,10 @@ main(void)
 {
 	Suite *suite = suite_create("why");
 	TCase *tests = tcase_create("why");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, a_sentence_is_written);
 	tcase_add_test(tests, nobody_has_to_look);
 	tcase_add_test(tests, a_long_sentence_is_cut);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

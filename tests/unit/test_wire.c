@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "base/why.h"
+#include "run_suite.h"
 
 #define MAX_FRAME 1000000
 #define MAX_OUT 4000000
@@ -209,8 +210,6 @@ main(void)
 {
 	Suite *suite = suite_create("wire");
 	TCase *tests = tcase_create("wire");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_add_test(tests, one_goes_through);
@@ -222,9 +221,5 @@ main(void)
 	tcase_add_test(tests, garbage);
 	tcase_add_test(tests, the_end);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -1190,5 +1190,5 @@ add(TCase *tests)
 int
 main(void)
 {
-	return run_suite("work", add);
+	return run_work_suite("work", add);
 }

@@ -555,5 +555,5 @@ add(TCase *tests)
 int
 main(void)
 {
-	return run_suite("work_call", add);
+	return run_work_suite("work_call", add);
 }

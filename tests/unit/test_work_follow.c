@@ -490,5 +490,5 @@ add(TCase *tests)
 int
 main(void)
 {
-	return run_suite("work_follow", add);
+	return run_work_suite("work_follow", add);
 }

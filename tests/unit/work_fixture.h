@@ -43,6 +43,7 @@
 #include "hub/seen.h"
 #include "hub/watch.h"
 #include "hub/work.h"
+#include "run_suite.h"
 
 #define GENERATION 1
 #define MAX_PEERS 8
@@ -731,21 +732,9 @@ queue_conf(size_t i, const char *name, const char *handler)
 }
 
 static inline int
-run_suite(const char *name, void (*add)(TCase *tests))
+run_work_suite(const char *name, void (*add)(TCase *tests))
 {
-	Suite *suite = suite_create(name);
-	TCase *tests = tcase_create(name);
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	tcase_set_timeout(tests, 120);
-	tcase_add_checked_fixture(tests, fx_set_up, fx_tear_down);
-	add(tests);
-	suite_add_tcase(suite, tests);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_tests(name, 120, fx_set_up, fx_tear_down, add);
 }
 
 #endif
