@@ -401,10 +401,13 @@ HUB_ON(DELIVER)
 	size_t index = conf_find_queue(hub->conf, msg->queue);
 	union msg part;
 
-	if (hub->broker == NULL || peer->role != ROLE_AMQP || msg->uid == 0 ||
+	/* HUB_BAD is the message's fault, and makes it a dead letter */
+	if (peer->role != ROLE_AMQP || msg->uid == 0 ||
 	    work_decode(msg->publish, MSG_PUBLISH, &part) < 0)
 		peer_fail(peer, request, HUB_BAD,
-		    "no message, not of an amqp child, or without a broker");
+		    "no message, or not of an amqp child");
+	else if (hub->broker == NULL)
+		peer_fail(peer, request, HUB_NOT_FOUND, "there is no broker");
 	else if (index == hub->conf->queue.n ||
 	    hub->conf->queue.v[index].handler[0] == '\0')
 		peer_fail(peer, request, HUB_NOT_FOUND,
