@@ -231,9 +231,10 @@ enum brood_outcome brood_reply_bytes(struct brood_call *call, int status,
 /*
  * Adds a header to the reply, at most 32 of them, before or after
  * brood_reply(), and at most 8 KiB of names and values. Returns 0, or -1 when
- * the name is no token, the value has control bytes, or the header is brood's
- * own to set (Connection, Content-Length, Content-Type, Date, Keep-Alive,
- * Trailer, Transfer-Encoding, Upgrade, X-Request-Id); the mistake is logged.
+ * the name is no token or has more than 255 bytes, the value has control
+ * bytes, or the header is brood's own to set (Connection, Content-Length,
+ * Content-Type, Date, Keep-Alive, Trailer, Transfer-Encoding, Upgrade,
+ * X-Request-Id); the mistake is logged.
  */
 int brood_reply_header(struct brood_call *call, const char *name,
     const char *value);
@@ -353,7 +354,8 @@ enum brood_wake brood_wait(struct brood_call *call, double seconds,
 
 /* ------------------------------------------------------------------ work */
 
-/* What a message may have besides its body. */
+/* What a message may have besides its body. Texts and names of headers have up
+ * to 255 bytes; up to 1000 headers, 64 KiB in all. */
 struct brood_message {
 	const char *type;		/* NULL: application/json, or of bytes
 					   application/octet-stream */

@@ -29,7 +29,7 @@ struct header {
 };
 
 struct encoding {
-	struct header header[PROPS_HEADERS_MAX + 2];
+	struct header header[PROPS_HEADERS_MAX + PROPS_HEADERS_MORE];
 	size_t n;
 	struct buf raw; /* of CALL_RAW, as bytes again */
 	struct buf table;

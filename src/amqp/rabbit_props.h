@@ -46,6 +46,7 @@ int table_put_text(struct buf *out, struct msg_bytes name,
 /* --- properties: rabbit_props.c, rabbit_decode.c, rabbit_encode.c */
 
 #define PROPS_HEADERS_MAX 1000	/* entries of a message's header table */
+#define PROPS_HEADERS_MORE 50	/* of ours, in what is sent on */
 #define PROPS_REQUEST_ID "x-request-id"
 #define PROPS_TRACEPARENT "traceparent"
 #define PROPS_RAW "properties"	/* name of the attr CALL_RAW */

@@ -59,6 +59,13 @@ struct call_request {
 };
 
 #define CALL_REPLY_HEADERS 32
+/*
+ * Of a message that is published: what AMQP 0-9-1 lets a name have (its short
+ * strings), and what a broker takes for sure (all headers go in one frame).
+ */
+#define CALL_NAME_BYTES 255
+#define CALL_MESSAGE_HEADERS 1000
+#define CALL_MESSAGE_HEADER_BYTES 65536
 
 struct call_result {
 	enum brood_outcome outcome;

@@ -323,6 +323,13 @@ brood_reply_header(struct brood_call *call, const char *name, const char *value)
 		call_complain(call, "added a header whose name is no token");
 		return -1;
 	}
+	/* the reply may leave as a message */
+	if (strlen(name) > CALL_NAME_BYTES) {
+		call_complain(call,
+		    "added a header whose name has more than %d bytes",
+		    CALL_NAME_BYTES);
+		return -1;
+	}
 	if (!call_header_value_ok(value)) {
 		call_complain(call,
 		    "added the header %.64s with control bytes "

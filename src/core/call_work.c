@@ -22,20 +22,16 @@
 #include "core/module.h"
 #include "core/uid.h"
 
-/* As of AMQP 0-9-1's short strings. */
-#define NAME_MAX_BYTES 255
 /* Progress is told so often at most. */
 #define PROGRESS_NS (100 * NS_PER_MS)
 #define PERMILLE 1000
-/* All headers of one message. */
-#define HEADERS_MAX_BYTES 65536
 
 static int
 work_check_name(struct brood_call *call, const char *what, const char *name)
 {
-	if (name != NULL && strlen(name) > NAME_MAX_BYTES)
+	if (name != NULL && strlen(name) > CALL_NAME_BYTES)
 		return call_wrong(call, "%s has more than %d bytes", what,
-		    NAME_MAX_BYTES);
+		    CALL_NAME_BYTES);
 	return 0;
 }
 
@@ -65,9 +61,11 @@ work_header(struct brood_call *call, struct buf *attrs, const char *name,
 		return call_wrong(call, "the header %.64s is no text", name);
 	if (name[0] == '\0')
 		return call_wrong(call, "a header needs a name");
+	if (work_check_name(call, "a header's name", name) == -1)
+		return -1;
 	if (msg_encode(attrs, MSG_ATTR, 0, &attr) == -1)
 		return call_wrong(call, "more than %d bytes of headers",
-		    HEADERS_MAX_BYTES);
+		    CALL_MESSAGE_HEADER_BYTES);
 	return 0;
 }
 
@@ -81,6 +79,9 @@ work_headers(struct brood_call *call, struct buf *attrs, const json_t *headers)
 		return 0;
 	if (!json_is_object(headers))
 		return call_wrong(call, "headers are an object of strings");
+	if (json_object_size(headers) > CALL_MESSAGE_HEADERS)
+		return call_wrong(call, "more than %d headers",
+		    CALL_MESSAGE_HEADERS);
 	json_object_foreach((json_t *)(uintptr_t)headers, name, value)
 	{
 		if (work_header(call, attrs, name, value) == -1)
@@ -150,7 +151,7 @@ work_publish(struct brood_call *call, const char *exchange, const char *key,
 	struct buf attrs;
 	int n;
 
-	buf_init(&attrs, HEADERS_MAX_BYTES);
+	buf_init(&attrs, CALL_MESSAGE_HEADER_BYTES);
 	n = work_message(call, exchange, key, message, id, &attrs, &publish);
 	if (n == 0) {
 		if (message->type == NULL)
@@ -368,7 +369,7 @@ brood_request(struct brood_call *call, const char *exchange, const char *key,
 	int n = -1;
 
 	buf_init(&parts, SIZE_MAX / 2);
-	buf_init(&attrs, HEADERS_MAX_BYTES);
+	buf_init(&attrs, CALL_MESSAGE_HEADER_BYTES);
 	if (work_message(call, exchange, key, &how, id, &attrs, &publish) ==
 		-1 ||
 	    call_dump(call, body, &publish.body) == -1)

@@ -22,9 +22,6 @@
 #include "hub/outbox.h"
 #include "hub/work.h"
 
-/* of AMQP */
-#define SHORT_STRING 255
-
 static uint64_t unroutable;
 
 uint64_t
@@ -204,10 +201,41 @@ publish_all(struct hub *hub, const struct msg_PUBLISH *publish, bool ours,
 static bool
 is_short(const struct msg_PUBLISH *p)
 {
-	return p->exchange.len <= SHORT_STRING && p->key.len <= SHORT_STRING &&
-	    p->type.len <= SHORT_STRING && p->message_id.len <= SHORT_STRING &&
-	    p->correlation_id.len <= SHORT_STRING &&
-	    p->reply_to.len <= SHORT_STRING;
+	return p->exchange.len <= CALL_NAME_BYTES &&
+	    p->key.len <= CALL_NAME_BYTES && p->type.len <= CALL_NAME_BYTES &&
+	    p->message_id.len <= CALL_NAME_BYTES &&
+	    p->correlation_id.len <= CALL_NAME_BYTES &&
+	    p->reply_to.len <= CALL_NAME_BYTES;
+}
+
+/* Whatever no broker would take is refused here, or it would be held for
+ * ever. */
+static bool
+headers_fit(struct msg_bytes attrs, struct why *why)
+{
+	size_t at = 0, n = 0;
+	enum msg_id id;
+	union msg msg;
+
+	if (attrs.len > CALL_MESSAGE_HEADER_BYTES) {
+		why_set(why, "a message with more than %d bytes of headers",
+		    CALL_MESSAGE_HEADER_BYTES);
+		return false;
+	}
+	while (msg_part(attrs, &at, MSG_ID_BIT(ATTR), &id, &msg, NULL) > 0) {
+		if (msg.ATTR.name.len > CALL_NAME_BYTES) {
+			why_set(why, "a header's name has more than %d bytes",
+			    CALL_NAME_BYTES);
+			return false;
+		}
+		n++;
+	}
+	if (n > CALL_MESSAGE_HEADERS) {
+		why_set(why, "a message with more than %d headers",
+		    CALL_MESSAGE_HEADERS);
+		return false;
+	}
+	return true;
 }
 
 enum hub_code
@@ -223,9 +251,11 @@ publish_check(struct hub *hub, const struct msg_PUBLISH *publish, size_t *queue,
 		why_set(why,
 		    "a message without a uid, or with a property of more than "
 		    "%d bytes",
-		    SHORT_STRING);
+		    CALL_NAME_BYTES);
 		return HUB_BAD;
 	}
+	if (publish->attrs.len > 0 && !headers_fit(publish->attrs, why))
+		return HUB_BAD;
 	if (!work_fits(hub, "message", size, publish->body.len, why))
 		return HUB_TOO_LARGE;
 	*bytes += size;

@@ -205,6 +205,33 @@ START_TEST(what_no_queue_takes_is_reported)
 }
 END_TEST
 
+/* What no broker would take is refused to who publishes it, and does not wait
+ * for ever. */
+START_TEST(what_cannot_be_a_message_is_refused)
+{
+	struct run run;
+	char *name = text_repeat('n', 256);
+	char *headers = text_format("{\"%s\":\"x\"}", name);
+	json_t *done;
+
+	start(&publishing);
+	done = desk_script(&d,
+	    json_pack("[{s:s,s:s,s:i,s:{s:s}}]", "do", "publish", "exchange",
+		"f", "body", 1, "headers", name, "x"));
+	text_require("why", ctl_text(json_array_get(done, 0), "why"),
+	    "a header's name has more than 255 bytes");
+	json_decref(done);
+	ctl_run(&d, &run, "publish", "f", "k", "1", "--headers", headers, NULL);
+	ck_assert_int_eq(run.status, 1);
+	text_require("publish", run.err, "a header's name has more than 255");
+	run_release(&run);
+	require_outbox("messages", 0);
+	free(headers);
+	free(name);
+	stop();
+}
+END_TEST
+
 /* -------------------------------------------------- while nobody takes it */
 
 /* The outbox fills, and then requests that publish are refused, and no
@@ -350,6 +377,7 @@ main(int argc, char *argv[])
 		CASE_MEMORY(a_message_has_its_properties),
 		CASE(all_or_nothing_and_in_order),
 		CASE(what_no_queue_takes_is_reported),
+		CASE(what_cannot_be_a_message_is_refused),
 		CASE_MEMORY(the_broker_is_away),
 		CASE(the_outbox_is_durable),
 		CASE(the_broker_is_low_on_memory),

@@ -311,6 +311,8 @@ END_TEST
 
 /* ----------------------------------------------------------- its headers */
 
+#define X16 "xxxxxxxxxxxxxxxx"
+#define X64 X16 X16 X16 X16
 static const struct {
 	const char *name, *value;
 	bool good;
@@ -335,6 +337,8 @@ static const struct {
 	{ "Date", "today", false },
 	{ "Content-Type", "text/html", false },
 	{ "X-Request-ID", "mine", false },
+	/* a reply may be a message */
+	{ X64 X64 X64 X64, "long", false },
 };
 
 static size_t header;

@@ -100,10 +100,16 @@ publishes_nonsense(struct brood_call *call)
 {
 	json_t *list = json_pack("[s]", "x"), *odd = json_pack("{s:i}", "x", 1);
 	json_t *nul = json_pack("{s:s#}", "x", "a\0b", 3);
+	json_t *many = json_object(), *long_name = json_object();
 	char name[300];
 
+	for (int i = 0; i <= CALL_MESSAGE_HEADERS; i++) {
+		snprintf(name, sizeof(name), "h%d", i);
+		json_object_set_new(many, name, json_string("x"));
+	}
 	memset(name, 'n', sizeof(name));
 	name[sizeof(name) - 1] = '\0';
+	json_object_set_new(long_name, name, json_string("x"));
 	ck_assert_int_eq(publish(call, name, NULL), -1);
 	check_why(call, "the exchange has more than 255 bytes");
 	ck_assert_int_eq(publish(call, "",
@@ -126,6 +132,14 @@ publishes_nonsense(struct brood_call *call)
 	ck_assert_int_eq(publish(call, "",
 			     &(struct brood_message){ .headers = nul }),
 	    -1);
+	ck_assert_int_eq(publish(call, "",
+			     &(struct brood_message){ .headers = many }),
+	    -1);
+	check_why(call, "more than 1000 headers");
+	ck_assert_int_eq(publish(call, "",
+			     &(struct brood_message){ .headers = long_name }),
+	    -1);
+	check_why(call, "a header's name has more than 255 bytes");
 	ck_assert_int_eq(brood_publish(call, "", "k", NULL), -1);
 	ck_assert_int_eq(brood_bind(call, "", "x", "k"), -1);
 	ck_assert_int_eq(brood_bind(call, "q", NULL, "k"), -1);
@@ -133,6 +147,8 @@ publishes_nonsense(struct brood_call *call)
 	json_decref(list);
 	json_decref(odd);
 	json_decref(nul);
+	json_decref(many);
+	json_decref(long_name);
 	return BROOD_DONE;
 }
 

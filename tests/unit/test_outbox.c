@@ -258,6 +258,43 @@ START_TEST(is_full)
 }
 END_TEST
 
+/* What no broker takes would be held for ever. */
+START_TEST(headers_are_bounded)
+{
+	static char large[70000];
+	const struct {
+		size_t n, name, value;
+	} bad[] = { { CALL_MESSAGE_HEADERS + 1, 1, 1 },
+		{ 1, CALL_NAME_BYTES + 1, 1 },
+		{ 1, 1, CALL_MESSAGE_HEADER_BYTES } };
+	struct msg_ATTR attr = { .what = CALL_HEADER };
+	struct msg_PUBLISH said = *message("x");
+	struct buf parts, attrs;
+
+	with_broker();
+	connect_client(0, false);
+	memset(large, 'x', sizeof(large));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		buf_init(&parts, SIZE_MAX - 1);
+		buf_init(&attrs, SIZE_MAX - 1);
+		attr.name = (struct msg_bytes){ large, bad[i].name };
+		attr.value = (struct msg_bytes){ large, bad[i].value };
+		for (size_t n = 0; n < bad[i].n; n++)
+			ck_assert_int_eq(msg_encode(&attrs, MSG_ATTR, 0, &attr),
+			    0);
+		said.uid = uid_make();
+		said.attrs = bytes_of(&attrs);
+		add_part(&parts, MSG_PUBLISH, &said);
+		commit(0, uid_make(), &parts);
+		turn();
+		want_fail(0, HUB_BAD);
+		buf_release(&parts);
+		buf_release(&attrs);
+	}
+	want_waiting_in_outbox(0);
+}
+END_TEST
+
 START_TEST(a_call_publishes)
 {
 	struct msg_PUBLISH publish = { .uid = uid_make(),
@@ -637,6 +674,7 @@ add(TCase *tests)
 	tcase_add_test(tests, returned_by_a_queue_of_ours);
 	tcase_add_test(tests, bodies_come_from_the_store);
 	tcase_add_test(tests, is_full);
+	tcase_add_test(tests, headers_are_bounded);
 	tcase_add_test(tests, a_call_publishes);
 	tcase_add_test(tests, bindings);
 	tcase_add_test(tests, somebody_watches_one);
