@@ -17,10 +17,9 @@ struct why;
 struct attrs {
 	struct attr {
 		enum call_lookup what;
-		const char *name, *value;	/* in `text` */
+		const char *name, *value;	/* behind the last of v */
 	} *v;
 	size_t n;
-	char *text;
 };
 
 /* Copies parts, all of them ATTR. -1 with the reason when they are not, and

@@ -29,53 +29,54 @@ run_copy(char **at, struct msg_bytes bytes)
 	return copy;
 }
 
-static int
-run_fill(struct run *run, const struct msg_RUN *msg, struct why *why)
+static struct run *
+run_alloc(const struct msg_RUN *msg, struct why *why)
 {
-	const struct {
-		const char **to;
-		struct msg_bytes from;
-	} texts[] = {
-		{ &run->handler, msg->handler },
-		{ &run->method, msg->method },
-		{ &run->path, msg->path },
-		{ &run->peer, msg->peer },
-		{ &run->id, msg->id },
-		{ &run->traceparent, msg->traceparent },
-		{ &run->type, msg->type },
-		{ &run->body, msg->body },
-	};
-	size_t i, size = 0;
-	char *at;
+	/* with a NUL for each */
+	size_t size = sizeof(struct run) + msg->handler.len + msg->method.len +
+	    msg->path.len + msg->peer.len + msg->id.len +
+	    msg->traceparent.len + msg->type.len + msg->body.len + 8;
+	struct run *run = mem_try_alloc(size);
 
-	for (i = 0; i < sizeof(texts) / sizeof(*texts); i++)
-		size += texts[i].from.len + 1;
-	run->text = at = mem_try_alloc(size);
-	if (at == NULL)
-		return why_set(why, "no memory for a call of %zu bytes", size);
-	for (i = 0; i < sizeof(texts) / sizeof(*texts); i++)
-		*texts[i].to = run_copy(&at, texts[i].from);
-	return attrs_read(&run->attrs, msg->attrs, why);
+	if (run == NULL)
+		why_set(why, "no memory for a call of %zu bytes", size);
+	return run;
 }
 
 struct run *
 run_new(const struct msg_RUN *msg, struct why *why)
 {
-	struct run *run = mem_alloc(sizeof(*run));
+	struct run *run;
+	char *at;
 
-	run->uid = msg->uid;
-	run->after = msg->after;
-	run->attempt = msg->attempt;
-	run->max_attempts = msg->max_attempts;
-	run->door = msg->door;
-	run->body_len = msg->body.len;
-	run->json_required = msg->json_required != 0;
-	run->timeout_ns = msg->timeout_ns;
 	if (msg->door <= DOOR_NONE || msg->door >= DOOR_COUNT) {
 		why_set(why, "there is no door %u", msg->door);
-	} else if (run_fill(run, msg, why) == 0) {
-		return run;
+		return NULL;
 	}
+	run = run_alloc(msg, why);
+	if (run == NULL)
+		return NULL;
+	*run = (struct run){
+		.uid = msg->uid,
+		.after = msg->after,
+		.attempt = msg->attempt,
+		.max_attempts = msg->max_attempts,
+		.door = msg->door,
+		.body_len = msg->body.len,
+		.json_required = msg->json_required != 0,
+		.timeout_ns = msg->timeout_ns,
+	};
+	at = run->text;
+	run->handler = run_copy(&at, msg->handler);
+	run->method = run_copy(&at, msg->method);
+	run->path = run_copy(&at, msg->path);
+	run->peer = run_copy(&at, msg->peer);
+	run->id = run_copy(&at, msg->id);
+	run->traceparent = run_copy(&at, msg->traceparent);
+	run->type = run_copy(&at, msg->type);
+	run->body = run_copy(&at, msg->body);
+	if (attrs_read(&run->attrs, msg->attrs, why) == 0)
+		return run;
 	run_free(run);
 	return NULL;
 }
@@ -84,7 +85,6 @@ void
 run_free(struct run *run)
 {
 	attrs_release(&run->attrs);
-	free(run->text);
 	free(run);
 }
 

@@ -29,7 +29,7 @@ struct run {
 	bool json_required;
 	int64_t timeout_ns;			/* INT64_MAX: none */
 	struct attrs attrs;
-	char *text;			/* what the pointers point into */
+	char text[];			/* what the pointers point into */
 };
 
 /* NULL with the reason: it makes no sense, or there is no memory for it. */
