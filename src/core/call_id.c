@@ -48,10 +48,13 @@ id_random(void *bytes, size_t len)
 static bool
 id_ok(const char *id)
 {
-	size_t len = strspn(id,
+	size_t len;
+
+	if (id[0] == '\0') /* most messages have none */
+		return false;
+	len = strspn(id,
 	    "abcdefghijklmnopqrstuvwxyz"
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._~:+/=@-");
-
 	return len > 0 && len < CALL_ID_SIZE && id[len] == '\0';
 }
 
