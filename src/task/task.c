@@ -9,16 +9,17 @@
  * so the worker is free for the next RUN at once; the client of the hub's line
  * sends it again to a new hub until it is answered, and only then a drain ends.
  *
- * A RUN is copied and run from a timer: a handler that asks for shared data
- * reads from the line that the RUN came on. What arrives while we drain is left
- * alone: a worker that ends with status 0 has not begun what it was given last,
- * and the hub gives it to another one.
+ * A RUN is copied, and run at the end of the loop's round: a handler that asks
+ * for shared data reads from the line that the RUN came on. What arrives while
+ * we drain is left alone: a worker that ends with status 0 has not begun what
+ * it was given last, and the hub gives it to another one.
  *
  * RUNs that came in advance (RUN.after) are dropped when the hub says so
  * (board_recall()), or is not the one any more that sent them.
  *
  * Calls that take a few microseconds each are told of together, as each
- * telling costs more than that: half of those that are here at most, and no
+ * telling costs more than that: half of those that are here, so that there is
+ * something to do while the hub sends more, but TOLD_LEAST if there are, and no
  * more than took TOLD_NS. Is one of them long against expectation, the hub
  * misses an answer and says so (CHILD_SIGNAL_HURRY), and what is to be told
  * leaves while the handler runs; so it does when the handler kills us.
@@ -37,13 +38,14 @@
 
 /* By when the hub is told, if handlers are as quick as they were. */
 #define TOLD_NS (200 * NS_PER_US)
+/* Fewer of them would mean many tellings for the last few. */
+#define TOLD_LEAST 4
 
 struct task {
 	struct child *child;
 	struct run *runs; /* to be run, in their order */
 	size_t waiting;	  /* in that list */
 	uint64_t dropped; /* what comes after that is dropped, too */
-	struct loop_timer begin;
 	size_t unanswered; /* DONEs */
 	char path[CONF_PATH_SIZE];
 };
@@ -219,17 +221,17 @@ task_run(struct task *task, const struct run *run)
 	return took_ns;
 }
 
+/* Those that are told of together. Who hears of the last one finds us spare. */
 static void
-task_begin(void *ctx)
+task_run_some(struct task *task)
 {
-	struct task *task = ctx;
-	struct hub_client *hub = task->child->hub;
+	struct child *child = task->child;
 	int64_t took_ns = 0;
 	size_t untold = 0;
 	struct run *run;
 
-	hub_cork(hub, true);
-	child_guard_row(true);
+	child_set_spare(child, false);
+	hub_cork(child->hub, true);
 	do {
 		run = task_take(task);
 		if (run == NULL)
@@ -237,12 +239,29 @@ task_begin(void *ctx)
 		if (!task_is_stale(task, run))
 			took_ns += task_run(task, run);
 		run_free(run);
-	} while (++untold < task->waiting && took_ns < TOLD_NS);
-	child_guard_row(false);
-	hub_cork(hub, false);
+		untold++;
+	} while (
+	    (untold < TOLD_LEAST || untold < task->waiting) &&
+	    took_ns < TOLD_NS);
+	child_set_spare(child, task->runs == NULL);
+	hub_cork(child->hub, false);
+}
+
+/* The end of a round. The guard stays up until there is nothing more to run. */
+static int64_t
+task_before_wait(void *ctx)
+{
+	struct task *task = ctx;
+
+	if (task->runs == NULL)
+		return CLOCK_NEVER;
+	child_guard_row(true);
+	task_run_some(task);
 	if (task->runs != NULL)
-		loop_timer_set(&task->child->loop, &task->begin, 0);
+		return 0;
+	child_guard_row(false);
 	task_settle(task);
+	return CLOCK_NEVER;
 }
 
 static void
@@ -269,7 +288,6 @@ task_on_note(void *ctx, enum msg_id id, const union msg *msg)
 	run->losses = hub_losses(task->child->hub);
 	DL_APPEND(task->runs, run);
 	task->waiting++;
-	loop_timer_set(&task->child->loop, &task->begin, 0);
 }
 
 static int
@@ -289,7 +307,8 @@ task_init(struct child *child, struct why *why)
 	(void)why;
 	task->child = child;
 	child->role_data = task;
-	loop_timer_init(&task->begin, task_begin, task);
+	child->loop.before_wait = task_before_wait;
+	child->loop.before_wait_ctx = task;
 	child->hub = hub_client_new(&child->loop, &options);
 	hub_client_stay(child->hub);
 	return 0;
@@ -309,7 +328,7 @@ task_fini(struct child *child)
 
 	hub_client_free(child->hub);
 	child->hub = NULL;
-	loop_timer_cancel(&child->loop, &task->begin);
+	child->loop.before_wait = NULL;
 	while ((run = task_take(task)) != NULL)
 		run_free(run);
 	free(task);
