@@ -149,14 +149,12 @@ decode_raw(struct decoding *d, const struct props *all, struct why *why)
 	char *hex;
 	int rc = -1;
 
+	if (props_are_none(&rest))
+		return 0;
 	buf_init(&bytes, d->text.max);
 	buf_clear(&d->text);
 	if (props_put(&rest, &bytes) < 0)
 		goto out;
-	rc = 0;
-	if (bytes.len == 2) /* nothing but flags, all zero */
-		goto out;
-	rc = -1;
 	hex = buf_extend(&d->text, bytes.len * 2);
 	if (hex == NULL)
 		goto out;

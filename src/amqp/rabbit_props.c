@@ -124,15 +124,29 @@ is_set(const struct props *props, size_t i)
 	return ((const struct msg_bytes *)(const void *)member)->len > 0;
 }
 
-/* Those that are not empty, or 0. */
-int
-props_put(const struct props *props, struct buf *out)
+/* Of those that are not empty, or 0. */
+static unsigned
+flags_of(const struct props *props)
 {
 	unsigned flags = 0;
-	char head[2];
 
 	for (size_t i = 0; i < PROPS; i++)
 		flags |= is_set(props, i) ? FLAG(i) : 0;
+	return flags;
+}
+
+bool
+props_are_none(const struct props *props)
+{
+	return flags_of(props) == 0;
+}
+
+int
+props_put(const struct props *props, struct buf *out)
+{
+	unsigned flags = flags_of(props);
+	char head[2];
+
 	head[0] = (char)(flags >> 8);
 	head[1] = (char)flags;
 	if (buf_append(out, head, 2) < 0)

@@ -61,6 +61,8 @@ struct props {
 
 /* Flags and values; pointers into `bytes`. -1: they make no sense. */
 int props_split(struct msg_bytes bytes, struct props *props);
+/* All are empty, or 0. */
+bool props_are_none(const struct props *props);
 /* Appends those that are not empty, or 0. -1: beyond what `out` takes. */
 int props_put(const struct props *props, struct buf *out);
 /* A header that is not sent on. */
