@@ -321,7 +321,7 @@ static struct lane *
 lane_of_new(struct hub *hub, const struct work_new *new)
 {
 	if (new->queue >= 0)
-		return work_queue_lane(hub, (size_t)new->queue);
+		return work_queue_lane(hub, (size_t) new->queue);
 	return work_lane(hub, new->submit->handler);
 }
 
