@@ -3,8 +3,9 @@
  * lifecycle - a module that writes down its start() and stop(): a line each,
  * with the setting `tag`, to the end of the file named by the setting `file`.
  */
-#include <brood.h>
 #include <stdio.h>
+
+#include "greets.h"
 
 static const json_t *settings;
 
@@ -37,21 +38,10 @@ stop(void)
 	note("stop");
 }
 
-static enum brood_outcome
-hello(struct brood_call *call)
-{
-	return brood_reply(call, 200, json_string("hello"));
-}
-
-static const struct brood_handler handlers[] = {
-	{ "hello", hello, "greets" },
-	{ 0 },
-};
-
 const struct brood_module brood_module = {
 	.abi = BROOD_MODULE_ABI,
 	.name = "lifecycle",
 	.start = start,
 	.stop = stop,
-	.handlers = handlers,
+	.handlers = greets,
 };

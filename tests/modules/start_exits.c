@@ -3,19 +3,9 @@
  * start_exits - a module that ends the process in start(), as a library that
  * cannot find its files might.
  */
-#include <brood.h>
 #include <stdlib.h>
 
-static enum brood_outcome
-hello(struct brood_call *call)
-{
-	return brood_reply(call, 200, json_string("hello"));
-}
-
-static const struct brood_handler handlers[] = {
-	{ "hello", hello, "greets" },
-	{ 0 },
-};
+#include "greets.h"
 
 static int
 start(const json_t *settings, char why[BROOD_WHY_SIZE])
@@ -29,5 +19,5 @@ const struct brood_module brood_module = {
 	.abi = BROOD_MODULE_ABI,
 	.name = "start_exits",
 	.start = start,
-	.handlers = handlers,
+	.handlers = greets,
 };

@@ -4,20 +4,10 @@
  * `why` gives it, without one when there is no such setting, and over the whole
  * buffer, unterminated, when the setting `long` is true.
  */
-#include <brood.h>
 #include <stdio.h>
 #include <string.h>
 
-static enum brood_outcome
-hello(struct brood_call *call)
-{
-	return brood_reply(call, 200, json_string("hello"));
-}
-
-static const struct brood_handler handlers[] = {
-	{ "hello", hello, "greets" },
-	{ 0 },
-};
+#include "greets.h"
 
 static int
 start(const json_t *settings, char why[BROOD_WHY_SIZE])
@@ -35,5 +25,5 @@ const struct brood_module brood_module = {
 	.abi = BROOD_MODULE_ABI,
 	.name = "start_fails",
 	.start = start,
-	.handlers = handlers,
+	.handlers = greets,
 };

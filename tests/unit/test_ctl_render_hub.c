@@ -10,36 +10,8 @@
 #include <string.h>
 
 #include "ctl/render.h"
+#include "render_fixture.h"
 #include "run_suite.h"
-
-typedef void render_fn(const json_t *, FILE *);
-
-/* What `render` writes of this JSON, to free. */
-static char *
-rendered(render_fn *render, const char *json)
-{
-	json_error_t error;
-	json_t *data = json_loads(json, JSON_DECODE_ANY, &error);
-	char *text = NULL;
-	size_t len;
-	FILE *out = open_memstream(&text, &len);
-
-	ck_assert_msg(data != NULL, "%s: %s", json, error.text);
-	ck_assert_ptr_nonnull(out);
-	render(data, out);
-	ck_assert_int_eq(fclose(out), 0);
-	json_decref(data);
-	return text;
-}
-
-static void
-expect(render_fn *render, const char *json, const char *wanted)
-{
-	char *text = rendered(render, json);
-
-	ck_assert_str_eq(text, wanted);
-	free(text);
-}
 
 #define HUB                                                            \
 	"{\"pid\":7,\"generation\":2,\"uptime\":65,\"clients\":9,"     \
