@@ -31,10 +31,7 @@ static rmq c;
 static void
 start(const struct daemon_conf *conf, const char *queue)
 {
-	broker_open();
-	broker_service(&d, conf, NULL);
-	c = rmq_open();
-	rmq_require_consumers(&d, c, queue, 1);
+	c = rmq_start(&d, conf, queue, 1);
 }
 
 static void
@@ -42,22 +39,6 @@ stop(void)
 {
 	rmq_close(c);
 	daemon_stop(&d);
-}
-
-/* The i-th trace of a queue (tests/modules/messages.c), a new reference. */
-static json_t *
-trace(const char *queue, size_t i)
-{
-	char *prefix = text_format("got:%s:", queue);
-	json_t *data = desk_data(&d, NULL, "list", prefix, NULL);
-	json_t *one = json_incref(
-	    json_object_get(json_array_get(json_object_get(data, "keys"), i),
-		"json"));
-
-	ck_assert_msg(one != NULL, "%s has no message %zu", queue, i);
-	json_decref(data);
-	free(prefix);
-	return one;
 }
 
 static const struct daemon_conf single = {
@@ -84,7 +65,7 @@ START_TEST(messages_are_done_in_their_order)
 		rmq_post_text(c, "plain", NULL, "%d", i);
 	desk_require_number(&d, "n:plain", 40);
 	for (size_t i = 0; i < 40; i++) {
-		json_t *one = trace("plain", i);
+		json_t *one = desk_trace(&d, "plain", i);
 
 		ck_assert_int_eq(ctl_int(one, "body"), (long)i);
 		json_decref(one);
@@ -134,7 +115,7 @@ START_TEST(a_handler_sees_the_message)
 	start(&single, "plain");
 	rmq_post(c, &letter);
 	desk_require_number(&d, "n:plain", 1);
-	one = trace("plain", 0);
+	one = desk_trace(&d, "plain", 0);
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
 		ck_assert_str_eq(ctl_text(one, wanted[i][0]), wanted[i][1]);
 	ck_assert_int_eq(ctl_int(one, "attempt"), 1);
@@ -193,7 +174,7 @@ START_TEST(priorities_go_first)
 	gate_let(gate, 1);
 	desk_require_number(&d, "n:prio", 7);
 	for (size_t i = 0; i < 7; i++) {
-		json_t *one = trace("prio", i);
+		json_t *one = desk_trace(&d, "prio", i);
 
 		ck_assert_int_eq(ctl_int(one, "body"), order[i]);
 		json_decref(one);
@@ -226,7 +207,7 @@ START_TEST(a_message_is_tried_again)
 	desk_require_number(&d, "n:again", 2);
 	ck_assert_int_eq(desk_number(&d, "tried:again"), 2);
 	for (size_t i = 0; i < 2; i++) {
-		one = trace("again", i);
+		one = desk_trace(&d, "again", i);
 		ck_assert_int_eq(ctl_int(one, "attempt"), 2);
 		json_decref(one);
 	}
@@ -256,7 +237,7 @@ START_TEST(a_message_waits_in_a_delay_queue)
 	rmq_post(c, &back);
 	rmq_free(&letter);
 	desk_require_number(&d, "n:slowly", 1);
-	one = trace("slowly", 0);
+	one = desk_trace(&d, "slowly", 0);
 	ck_assert_int_eq(ctl_int(one, "attempt"), 2);
 	ck_assert_str_eq(ctl_text(one, "message_id"), "m-1");
 	json_decref(one);
@@ -388,7 +369,7 @@ START_TEST(dead_letters_go_where_the_config_says)
 	for (int i = 0; i < 4; i++) {
 		rmq_post_text(c, rows[i].queue, NULL, "%d", i);
 		desk_require_number(&d, "n:graveyard", i + 1);
-		one = trace("graveyard", (size_t)i);
+		one = desk_trace(&d, "graveyard", (size_t)i);
 		ck_assert_str_eq(ctl_text(one, "routing_key"), rows[i].key);
 		ck_assert_str_eq(ctl_text(one, "x-death-reason"),
 		    rows[i].reason);

@@ -82,10 +82,7 @@ require_noted(long n)
 static void
 start(void)
 {
-	broker_open();
-	broker_service(&d, &mixed, NULL);
-	c = rmq_open();
-	rmq_require_consumers(&d, c, "mix", 1);
+	c = rmq_start(&d, &mixed, "mix", 1);
 	rmq_require_consumers(&d, c, "notes", 1);
 	gate = gate_make(&d);
 	notes = notes_make();

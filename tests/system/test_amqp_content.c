@@ -69,21 +69,6 @@ require_flow(const char *queue, long before)
 	free(key);
 }
 
-static json_t *
-last_trace(const char *queue, size_t i)
-{
-	char *prefix = text_format("got:%s:", queue);
-	json_t *data = desk_data(&d, NULL, "list", prefix, NULL);
-	json_t *one = json_incref(
-	    json_object_get(json_array_get(json_object_get(data, "keys"), i),
-		"json"));
-
-	ck_assert_msg(one != NULL, "%s has no message %zu", queue, i);
-	json_decref(data);
-	free(prefix);
-	return one;
-}
-
 START_TEST(no_bytes_at_all)
 {
 	json_t *one;
@@ -94,7 +79,7 @@ START_TEST(no_bytes_at_all)
 			     amqp_cstring_bytes("q"), 0, 0, NULL, nothing),
 	    AMQP_STATUS_OK);
 	desk_require_number(&d, "n:q", 1);
-	one = last_trace("q", 0);
+	one = desk_trace(&d, "q", 0);
 	ck_assert_str_eq(ctl_text(one, "text"), "");
 	ck_assert_ptr_null(json_object_get(one, "message_id"));
 	ck_assert_ptr_null(json_object_get(one, "content_type"));
@@ -160,7 +145,7 @@ START_TEST(a_table_among_the_headers)
 	start();
 	rmq_post(c, &letter);
 	desk_require_number(&d, "n:q", 1);
-	one = last_trace("q", 0);
+	one = desk_trace(&d, "q", 0);
 	ck_assert_str_eq(ctl_text(one, "x-one"), "eins");
 	table = json_loads(ctl_text(one, "x-table"), 0, NULL);
 	ck_assert_str_eq(ctl_text(table, "a"), "b");
@@ -308,10 +293,7 @@ START_TEST(a_hundred_thousand_wait_at_the_start)
 #endif
 	long last = 0, now;
 
-	broker_open();
-	broker_service(&d, &counting, NULL);
-	c = rmq_open();
-	rmq_require_consumers(&d, c, "count", 1);
+	c = rmq_start(&d, &counting, "count", 1);
 	daemon_stop(&d);
 	for (int i = 0; i < n; i++)
 		rmq_post_text(c, "count", NULL, "{\"n\":%d}", i % 100);

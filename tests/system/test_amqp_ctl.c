@@ -54,10 +54,7 @@ static const struct daemon_conf recording = CONF("messages.record");
 static void
 start(const struct daemon_conf *conf)
 {
-	broker_open();
-	broker_service(&d, conf, NULL);
-	c = rmq_open();
-	rmq_require_consumers(&d, c, "work", 1);
+	c = rmq_start(&d, conf, "work", 1);
 	rmq_require_consumers(&d, c, "gate", 1);
 }
 
@@ -195,13 +192,9 @@ END_TEST
 static void
 reload(const struct daemon_conf *conf)
 {
-	json_t *answer;
 
 	daemon_configure(&d, conf);
-	answer = ctl_ask(&d, "reload", NULL);
-	ck_assert_msg(ctl_int(answer, "code") == 0, "reload: %s",
-	    ctl_text(answer, "message"));
-	json_decref(answer);
+	ctl_reload(&d);
 }
 
 START_TEST(dead_letters_are_listed_and_retried)

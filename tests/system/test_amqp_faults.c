@@ -178,7 +178,7 @@ START_TEST(a_password_of_a_file)
 	text_write(path, "f1le-pass\n");
 	d.broker = url;
 	daemon_configure(&d, &from_a_file);
-	ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
+	daemon_start_again(&d);
 	require_work();
 	require_secret("f1le-pass");
 	daemon_stop(&d);
@@ -253,7 +253,7 @@ start_tls(const struct daemon_conf *conf, const char *host)
 	}
 	d.broker = broker_tls_url(host);
 	daemon_configure(&d, conf);
-	ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
+	daemon_start_again(&d);
 }
 
 START_TEST(a_private_authority)
@@ -380,7 +380,7 @@ START_TEST(no_tls_there)
 	char *to = text_format("%s/ca.pem", d.dir);
 	text_copy(from, to);
 	daemon_configure(&d, &conf);
-	ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
+	daemon_start_again(&d);
 	broker_require_note(&d, true, "TLS");
 	require_rest();
 	daemon_stop(&d);

@@ -158,14 +158,8 @@ no_message_left(void *ctx)
 static bool
 outbox_is_empty(void *ctx)
 {
-	json_t *answer = desk_ask(&t.kills.daemon, NULL, "hub", NULL);
-	json_t *outbox = json_object_get(json_object_get(answer, "data"),
-	    "outbox");
-	bool empty = ctl_int(outbox, "messages") == 0;
-
 	(void)ctx;
-	json_decref(answer);
-	return empty;
+	return desk_outbox(&t.kills.daemon, "messages") == 0;
 }
 
 /* As long as something goes on. */

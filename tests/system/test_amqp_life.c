@@ -42,10 +42,7 @@ static const struct daemon_conf gated = {
 static void
 start(const struct daemon_conf *conf, const char *queue, int consumers)
 {
-	broker_open();
-	broker_service(&d, conf, NULL);
-	c = rmq_open();
-	rmq_require_consumers(&d, c, queue, consumers);
+	c = rmq_start(&d, conf, queue, consumers);
 }
 
 static void
@@ -119,7 +116,6 @@ END_TEST
 START_TEST(a_reload_changes_queues)
 {
 	struct daemon_conf other = gated;
-	json_t *answer;
 	int gate;
 
 	start(&gated, "q", 1);
@@ -131,10 +127,7 @@ START_TEST(a_reload_changes_queues)
 	    "  { name = \"r\"; handler = \"messages.record\"; } );";
 	daemon_configure(&d, &other);
 	/* what runs is not in its way */
-	answer = ctl_ask(&d, "reload", NULL);
-	ck_assert_msg(json_is_true(json_object_get(answer, "ok")), "%s",
-	    ctl_text(answer, "message"));
-	json_decref(answer);
+	ctl_reload(&d);
 	rmq_require_consumers(&d, c, "r", 1);
 	rmq_require_consumers(&d, c, "q", 0);
 	gate_let(gate, 1);

@@ -249,10 +249,7 @@ START_TEST(what_others_declare_is_not_there_yet)
 {
 	rmq c;
 
-	broker_open();
-	broker_service(&d, &of_others, NULL);
-	c = rmq_open();
-	rmq_require_consumers(&d, c, "q", 1);
+	c = rmq_start(&d, &of_others, "q", 1);
 	broker_require_note(&d, true, "(theirs|lent)");
 	/* the rest works; and this waits */
 	publish("theirs", "k", 1);

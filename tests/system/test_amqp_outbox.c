@@ -60,10 +60,7 @@ static const struct daemon_conf patient = {
 static void
 start_with(const struct daemon_conf *conf)
 {
-	broker_open();
-	broker_service(&d, conf, NULL);
-	c = rmq_open();
-	rmq_require_consumers(&d, c, "q", 1);
+	c = rmq_start(&d, conf, "q", 1);
 }
 
 static void
@@ -94,32 +91,6 @@ publish(const char *exchange, const char *key, int from, int n)
 	json_decref(steps);
 	ck_assert_int_eq(http_status(&d, "/script", body), 200);
 	free(body);
-}
-
-struct wish {
-	const char *member;
-	long wanted, last;
-};
-
-static bool
-outbox_is(void *ctx)
-{
-	struct wish *wish = ctx;
-	json_t *hub = desk_data(&d, NULL, "hub", NULL);
-
-	wish->last = ctl_int(json_object_get(hub, "outbox"), wish->member);
-	json_decref(hub);
-	return wish->last == wish->wanted;
-}
-
-static void
-require_outbox(const char *member, long wanted)
-{
-	struct wish wish = { member, wanted, -1 };
-
-	if (!proc_until(d.pidfd, outbox_is, &wish))
-		ck_abort_msg("the outbox's %s is %ld and never %ld", member,
-		    wish.last, wanted);
 }
 
 /* The queue has 0 … n - 1 in this order; some of them again, later (`twice`),
@@ -158,7 +129,7 @@ require_each(const char *queue, int n)
 		rmq_free(&letter);
 	}
 	free(seen);
-	require_outbox("messages", 0);
+	desk_require_outbox(&d, "messages", 0);
 	ck_assert(!rmq_take(c, queue, &letter));
 }
 
@@ -171,7 +142,7 @@ START_TEST(hubs_die)
 		if (i % 4 == 1)
 			ctl_kill(&d, "hub");
 	}
-	require_outbox("messages", 0);
+	desk_require_outbox(&d, "messages", 0);
 	require_stream("out", 20 * BATCH, false);
 	stop();
 }
@@ -185,7 +156,7 @@ START_TEST(children_die)
 		if (i % 4 == 1)
 			ctl_kill(&d, "amqp");
 	}
-	require_outbox("messages", 0);
+	desk_require_outbox(&d, "messages", 0);
 	require_stream("out", 20 * BATCH, true);
 	stop();
 }
@@ -214,7 +185,7 @@ START_TEST(reloads_send_nothing_twice)
 		json_decref(answer);
 		close(fd);
 	}
-	require_outbox("messages", 0);
+	desk_require_outbox(&d, "messages", 0);
 	require_stream("out", n, false);
 	stop();
 }
@@ -228,13 +199,13 @@ START_TEST(the_exchange_is_deleted)
 		if (i % 8 == 7)
 			rmq_drop_exchange(c, "x");
 	}
-	require_outbox("messages", 0);
+	desk_require_outbox(&d, "messages", 0);
 	/* what came before its binding was there again had no queue, and was
 	 * reported; so look at whatever is behind the last one */
 	ck_assert(rmq_ready(c, "out") > 0);
 	broker_require_note(&d, false, "^connected");
 	publish("x", "k", 0, 1);
-	require_outbox("messages", 0);
+	desk_require_outbox(&d, "messages", 0);
 	stop();
 }
 END_TEST
@@ -255,7 +226,7 @@ START_TEST(the_queue_is_full)
 {
 	start();
 	publish("", "small", 0, BATCH);
-	require_outbox("held", BATCH - SMALL);
+	desk_require_outbox(&d, "held", BATCH - SMALL);
 	broker_require_note(&d, true, "held.*full");
 	publish("x", "k", 0, BATCH);
 	rmq_require_ready(&d, c, "out", BATCH);
@@ -272,13 +243,13 @@ START_TEST(an_exchange_is_refused)
 	free(broker_ctl("set_permissions", "-p", broker_vhost(), "guest", ".*",
 	    "^(amq.default|out)$", ".*", NULL));
 	publish("x", "k", 0, BATCH);
-	require_outbox("held", BATCH);
+	desk_require_outbox(&d, "held", BATCH);
 	broker_require_note(&d, true, "");
 	publish("", "out", 0, BATCH);
 	rmq_require_ready(&d, c, "out", BATCH);
 	free(broker_ctl("set_permissions", "-p", broker_vhost(), "guest", ".*",
 	    ".*", ".*", NULL));
-	require_outbox("messages", 0);
+	desk_require_outbox(&d, "messages", 0);
 	rmq_require_ready(&d, c, "out", 2 * BATCH);
 	stop();
 }

@@ -127,16 +127,6 @@ require_scale(int status, const char *n, long ready)
 	ck_assert_int_eq(ctl_pool(&d, "amqp", "ready"), ready);
 }
 
-static void
-reload(void)
-{
-	json_t *answer = ctl_ask(&d, "reload", NULL);
-
-	ck_assert_msg(ctl_int(answer, "code") == 0, "reload: %s",
-	    ctl_text(answer, "message"));
-	json_decref(answer);
-}
-
 START_TEST(as_many_as_the_operator_says)
 {
 	daemon_start(&d, &away);
@@ -144,7 +134,7 @@ START_TEST(as_many_as_the_operator_says)
 	require_scale(0, "3", 3);
 	require_run(0, "3 ready of 3, scaled by the operator", "explain",
 	    "amqp", NULL, NULL);
-	reload();
+	ctl_reload(&d);
 	ctl_require_pool(&d, "amqp", "ready", 3, 3);
 	ck_assert_int_eq(ctl_pool(&d, "amqp", "wanted"), 3);
 	require_scale(0, "0", 0);
@@ -203,11 +193,11 @@ START_TEST(a_reload_brings_them_and_takes_them_away)
 	require_run(0, "published", "publish", "x", "k", "1");
 	desk_require_number(&d, "n:q", 1);
 	daemon_configure(&d, &away);
-	reload();
+	ctl_reload(&d);
 	ck_assert_int_eq(ctl_pool(&d, "amqp", "ready"), 1);
 	require_run(0, "accepted", "publish", "x", "k", "1");
 	daemon_configure(&d, &local);
-	reload();
+	ctl_reload(&d);
 	ctl_require_pool(&d, "amqp", "ready", -1, -1);
 	/* what the outbox has is not forgotten */
 	require_run(0,
@@ -227,7 +217,7 @@ START_TEST(a_reload_with_another_number)
 	daemon_start(&d, &two);
 	ck_assert_int_eq(ctl_pool(&d, "amqp", "ready"), 2);
 	daemon_configure(&d, &away);
-	reload();
+	ctl_reload(&d);
 	ctl_require_pool(&d, "amqp", "ready", 1, 1);
 	ck_assert_int_eq(ctl_pool(&d, "amqp", "wanted"), 1);
 	daemon_stop(&d);

@@ -46,10 +46,7 @@ static const struct daemon_conf publishing = {
 static void
 start(const struct daemon_conf *conf)
 {
-	broker_open();
-	broker_service(&d, conf, NULL);
-	c = rmq_open();
-	rmq_require_consumers(&d, c, "q", 1);
+	c = rmq_start(&d, conf, "q", 1);
 }
 
 static void
@@ -87,40 +84,6 @@ require_numbers(int from, int to)
 	ck_assert(!rmq_take(c, "out", &letter));
 }
 
-static long
-outbox(const char *member)
-{
-	json_t *hub = desk_data(&d, NULL, "hub", NULL);
-	long value = ctl_int(json_object_get(hub, "outbox"), member);
-
-	json_decref(hub);
-	return value;
-}
-
-struct wish {
-	const char *member;
-	long wanted, last;
-};
-
-static bool
-outbox_is(void *ctx)
-{
-	struct wish *wish = ctx;
-
-	wish->last = outbox(wish->member);
-	return wish->last == wish->wanted;
-}
-
-static void
-require_outbox(const char *member, long wanted)
-{
-	struct wish wish = { member, wanted, -1 };
-
-	if (!proc_until(d.pidfd, outbox_is, &wish))
-		ck_abort_msg("the outbox's %s is %ld and never %ld", member,
-		    wish.last, wanted);
-}
-
 START_TEST(a_message_has_its_properties)
 {
 	struct letter letter;
@@ -148,7 +111,7 @@ START_TEST(a_message_has_its_properties)
 	/* of a first attempt nothing is to be said */
 	ck_assert_str_eq(rmq_header(&letter, "x-brood-attempt"), "");
 	rmq_free(&letter);
-	require_outbox("messages", 0);
+	desk_require_outbox(&d, "messages", 0);
 	stop();
 }
 END_TEST
@@ -172,10 +135,10 @@ START_TEST(all_or_nothing_and_in_order)
 	json_decref(desk_script(&d, steps));
 	require_numbers(1, OUTBOX_MAX);
 	/* they came before the broker's confirms did */
-	require_outbox("messages", 0);
+	desk_require_outbox(&d, "messages", 0);
 	for (int i = 1; i <= 20; i++) {
 		ck_assert_int_eq(request(i), 200);
-		require_outbox("messages", 0);
+		desk_require_outbox(&d, "messages", 0);
 	}
 	require_numbers(1, 20);
 	/* and from a message to a message */
@@ -199,8 +162,8 @@ START_TEST(what_no_queue_takes_is_reported)
 	line = daemon_await_line(&d, &from, "the-id.*\"lonely\".*\"the-key\"");
 	ck_assert_msg(line != NULL, "the log does not tell of a return");
 	free(line);
-	require_outbox("returned", 1);
-	require_outbox("messages", 0);
+	desk_require_outbox(&d, "returned", 1);
+	desk_require_outbox(&d, "messages", 0);
 	stop();
 }
 END_TEST
@@ -225,7 +188,7 @@ START_TEST(what_cannot_be_a_message_is_refused)
 	ck_assert_int_eq(run.status, 1);
 	text_require("publish", run.err, "a header's name has more than 255");
 	run_release(&run);
-	require_outbox("messages", 0);
+	desk_require_outbox(&d, "messages", 0);
 	free(headers);
 	free(name);
 	stop();
@@ -247,7 +210,7 @@ fill_the_outbox(void)
 
 	for (int i = 1; i <= OUTBOX_MAX; i++)
 		ck_assert_int_eq(request(i), 200);
-	require_outbox("messages", OUTBOX_MAX);
+	desk_require_outbox(&d, "messages", OUTBOX_MAX);
 	for (int i = 0; i < 3; i++)
 		ck_assert_int_eq(request(99), 503);
 	http_require(&d, &ask, &reply);
@@ -263,7 +226,7 @@ static void
 require_delivery(void)
 {
 	require_numbers(1, OUTBOX_MAX);
-	require_outbox("messages", 0);
+	desk_require_outbox(&d, "messages", 0);
 	ck_assert_int_eq(request(1), 200);
 	require_numbers(1, 1);
 	broker_require_note(&d, false, "^connected");
@@ -295,8 +258,8 @@ START_TEST(the_outbox_is_durable)
 	kill(d.pid, SIGKILL);
 	daemon_wait(&d);
 	daemon_require_no_child(&d);
-	ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
-	require_outbox("messages", OUTBOX_MAX);
+	daemon_start_again(&d);
+	desk_require_outbox(&d, "messages", OUTBOX_MAX);
 	ck_assert_int_eq(request(99), 503);
 	broker_do("start");
 	c = rmq_open();
@@ -364,7 +327,7 @@ START_TEST(bindings_of_handlers)
 	    json_pack("[{s:s,s:s,s:s,s:s},{s:s,s:s,s:s,s:i}]", "do", "unbind",
 		"queue", "out", "exchange", "lonely", "key", "k", "do",
 		"publish", "exchange", "lonely", "key", "k", "body", 1)));
-	require_outbox("returned", 1);
+	desk_require_outbox(&d, "returned", 1);
 	rmq_require_ready(&d, c, "out", 0);
 	stop();
 }

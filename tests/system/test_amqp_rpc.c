@@ -39,10 +39,7 @@ static const struct daemon_conf talking = {
 static void
 start(void)
 {
-	broker_open();
-	broker_service(&d, &talking, NULL);
-	c = rmq_open();
-	rmq_require_consumers(&d, c, "ask", 1);
+	c = rmq_start(&d, &talking, "ask", 1);
 	rmq_require_consumers(&d, c, "killed", 1);
 	rmq_queue(c, "replies", NULL);
 }

@@ -362,19 +362,12 @@ END_TEST
 START_TEST(start_refuses_the_same)
 {
 	struct daemon d;
-	char *reason;
-	int status = 0;
 
 	daemon_init(&d);
 	daemon_configure(&d,
 	    &(struct daemon_conf){ .rest = "conections = 5;",
 		.workers = "start = 0;" });
-	reason = daemon_try(&d, &status);
-	ck_assert_ptr_nonnull(reason);
-	ck_assert_int_eq(status, 78);
-	text_require("the reason", reason, "conections");
-	text_require("the reason", reason, "start");
-	free(reason);
+	daemon_require_refused(&d, "conections", "start", NULL);
 	daemon_require_clean(&d);
 	daemon_release(&d);
 }

@@ -28,20 +28,6 @@ prepare(struct daemon *d)
 	    &(struct daemon_conf){ .log = "target = \"$DIR/brood.log\";" });
 }
 
-/* The master that a broodctl start left with us, its next subreaper. */
-static void
-adopt(struct daemon *d)
-{
-	char *text = text_read(d->pid_file, NULL);
-
-	ck_assert_msg(text != NULL, "no pid file");
-	d->pid = atoi(text);
-	free(text);
-	if (d->pidfd != -1)
-		close(d->pidfd);
-	ck_assert_int_ge(d->pidfd = proc_open(d->pid), 0);
-}
-
 static void
 require_ctl(const struct daemon *d, const char *cmd, int code, const char *out,
     const char *err)
@@ -77,7 +63,7 @@ START_TEST(life)
 	require_ctl(&d, "stop", 0, "not running", "");
 	require_ctl(&d, "reload", 7, "", "running");
 	require_ctl(&d, "start", 0, "started", "");
-	adopt(&d);
+	daemon_adopt(&d);
 	ck_assert_int_eq(http_status(&d, "/hello", NULL), 200);
 	require_ctl(&d, "status", 0, "rest", "");
 	require_ctl(&d, "start", 0, "already running", "");
@@ -85,7 +71,7 @@ START_TEST(life)
 	first = d.pid;
 	require_ctl(&d, "restart", 0, "started", "");
 	ck_assert_int_eq(waitpid(first, NULL, 0), first);
-	adopt(&d);
+	daemon_adopt(&d);
 	ck_assert_int_ne(d.pid, first);
 	ck_assert_int_eq(http_status(&d, "/hello", NULL), 200);
 	require_ctl(&d, "stop", 0, "stopped", "");
@@ -93,7 +79,7 @@ START_TEST(life)
 	require_ctl(&d, "status", 3, "", "");
 	/* restart of what does not run is a start */
 	require_ctl(&d, "restart", 0, "started", "");
-	adopt(&d);
+	daemon_adopt(&d);
 	require_ctl(&d, "stop", 0, "stopped", "");
 	require_gone(&d);
 	daemon_release(&d);
@@ -106,14 +92,14 @@ START_TEST(dead_with_a_pid_file)
 
 	prepare(&d);
 	require_ctl(&d, "start", 0, "started", "");
-	adopt(&d);
+	daemon_adopt(&d);
 	kill(d.pid, SIGKILL);
 	daemon_wait(&d);
 	daemon_require_no_child(&d);
 	require_ctl(&d, "status", 1, "", "");
 	require_ctl(&d, "stop", 0, "", "");
 	require_ctl(&d, "start", 0, "started", "");
-	adopt(&d);
+	daemon_adopt(&d);
 	require_ctl(&d, "status", 0, "", "");
 	require_ctl(&d, "stop", 0, "stopped", "");
 	require_gone(&d);
@@ -127,7 +113,7 @@ START_TEST(broken_config)
 
 	prepare(&d);
 	require_ctl(&d, "start", 0, "started", "");
-	adopt(&d);
+	daemon_adopt(&d);
 	daemon_configure(&d,
 	    &(struct daemon_conf){ .log = "target = \"$DIR/brood.log\";",
 		.rest = "connection = 3;" });
@@ -156,7 +142,7 @@ START_TEST(stop_of_a_mute_master)
 
 	prepare(&d);
 	require_ctl(&d, "start", 0, "started", "");
-	adopt(&d);
+	daemon_adopt(&d);
 	kill(d.pid, SIGSTOP);
 	ctl_run(&d, &run, "--timeout", "0.5", "status", NULL);
 	ck_assert_int_eq(run.status, 4);
@@ -192,10 +178,10 @@ START_TEST(json)
 		json_decref(answer);
 		run_release(&run);
 		if (i == 0)
-			adopt(&d);
+			daemon_adopt(&d);
 		if (i == 3) {
 			waitpid(d.pid, NULL, 0);
-			adopt(&d);
+			daemon_adopt(&d);
 		}
 	}
 	require_gone(&d);

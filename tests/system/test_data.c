@@ -117,15 +117,6 @@ kill_family(struct daemon *d)
 	daemon_require_no_child(d);
 }
 
-static void
-start_again(struct daemon *d)
-{
-	int status;
-	char *why = daemon_try(d, &status);
-
-	ck_assert_msg(why == NULL, "%s", why);
-}
-
 /* ---- what handlers see */
 
 START_TEST(handlers_share_data)
@@ -133,7 +124,6 @@ START_TEST(handlers_share_data)
 	struct daemon d;
 	long first, second;
 
-	daemon_init(&d);
 	daemon_start(&d, &plain);
 	ck_assert_int_eq(ask_int(&d, "/get?key=a", NULL, "rc"), 0);
 	first = ask_int(&d, "/set?key=a", "{\"x\":[1,2]}", "version");
@@ -165,7 +155,6 @@ START_TEST(what_is_too_much_is_refused_in_words)
 
 	conf.hub = "redo_size = \"1M\"; max_value = \"64k\"; reserve = 0; "
 		   "min_free = 0; max_memory = \"100k\";";
-	daemon_init(&d);
 	daemon_start(&d, &conf);
 	http_require(&d, &ask, &reply);
 	ck_assert_int_eq(reply.status, 500);
@@ -193,7 +182,6 @@ START_TEST(a_full_disk_is_said_and_the_rest_goes_on)
 	struct reply reply;
 	struct ask ask = { .path = "/incr?key=n", .body = "" };
 
-	daemon_init(&d);
 	daemon_start(&d, &plain);
 	ask_int(&d, "/incr?key=n", "", "sum");
 	/* as good as full */
@@ -220,22 +208,16 @@ END_TEST
 START_TEST(a_spoilt_redo_file_refuses_the_start)
 {
 	struct daemon d;
-	char *path, *why, *text;
+	char *path, *text;
 	struct stat st;
-	int status;
 
-	daemon_init(&d);
 	daemon_start(&d, &plain);
 	ask_int(&d, "/incr?key=n", "", "sum");
 	kill_family(&d);
 	path = text_format("%s/state/hub.db-redo", d.dir);
 	ck_assert_int_eq(truncate(path, 100000), 0);
-	why = daemon_try(&d, &status);
-	ck_assert_ptr_nonnull(why);
-	text_require("why", why, "hub.db-redo is damaged");
-	text_require("why", why, "move it away");
-	ck_assert_int_eq(status, 78);
-	free(why);
+	daemon_require_refused(&d, "hub.db-redo is damaged", "move it away",
+	    NULL);
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_int_eq(st.st_size, 100000);
 	/* as it says */
@@ -243,7 +225,7 @@ START_TEST(a_spoilt_redo_file_refuses_the_start)
 	ck_assert_int_eq(rename(path, text), 0);
 	free(text);
 	free(path);
-	start_again(&d);
+	daemon_start_again(&d);
 	ck_assert_int_ge(ask_int(&d, "/incr?key=n", "", "sum"), 1);
 	daemon_stop(&d);
 }
@@ -254,7 +236,6 @@ START_TEST(keys_are_listed)
 	struct daemon d;
 	json_t *json;
 
-	daemon_init(&d);
 	daemon_start(&d, &plain);
 	for (int i = 0; i < 2500; i++) {
 		char *path = text_format("/incr?key=k%04d&by=%d", i, i);
@@ -287,12 +268,11 @@ START_TEST(ends_come_and_outlive_the_family)
 	struct daemon d;
 	json_t *json;
 
-	daemon_init(&d);
 	daemon_start(&d, &plain);
 	ask_int(&d, "/set?key=short&ttl=0.2", "1", "rc");
 	ask_int(&d, "/set?key=long&ttl=3600", "1", "rc");
 	kill_family(&d);
-	start_again(&d);
+	daemon_start_again(&d);
 	json = ask_json(&d, "/get?key=long", NULL);
 	ck_assert(json_number_value(json_object_get(json, "ttl")) > 1);
 	ck_assert(json_number_value(json_object_get(json, "ttl")) <= 3600);
@@ -310,7 +290,6 @@ START_TEST(durabilities)
 	conf.hub = "reserve = 0; min_free = 0; "
 		   "data = ( { prefix = \"full:\"; durability = \"full\"; },"
 		   " { prefix = \"none:\"; durability = \"none\"; } );";
-	daemon_init(&d);
 	daemon_start(&d, &conf);
 	for (int i = 0; i < 20; i++) {
 		ck_assert_int_eq(ask_int(&d, "/incr?key=full:n", "", "sum"),
@@ -319,14 +298,14 @@ START_TEST(durabilities)
 		ask_int(&d, "/incr?key=n", "", "sum");
 	}
 	kill_family(&d);
-	start_again(&d);
+	daemon_start_again(&d);
 	require_value(&d, "full:n", "20");
 	require_value(&d, "n", "20");
 	require_value(&d, "none:n", "(none)");
 	/* and after an end in good order */
 	ck_assert_int_eq(kill(d.pid, SIGTERM), 0);
 	ck_assert_int_eq(daemon_wait(&d), 0);
-	start_again(&d);
+	daemon_start_again(&d);
 	require_value(&d, "full:n", "20");
 	require_value(&d, "n", "20");
 	daemon_stop(&d);
@@ -433,17 +412,17 @@ counting_require_exact(struct counting *all)
 	}
 }
 
-START_TEST(the_hub_killed_amid_increments)
+static void
+kill_amid_increments(const struct daemon_conf *conf, int times)
 {
 	static struct counting all;
 	struct daemon d;
 	char *wanted = text_format("%d", CLIENTS * EACH);
 
-	daemon_init(&d);
-	daemon_start(&d, &plain);
+	daemon_start(&d, conf);
 	counting_start(&all, &d, "/incr?key=n");
-	for (int i = 1; i <= 12; i++) {
-		counting_await(&all, i * CLIENTS * EACH / 14);
+	for (int i = 1; i <= times; i++) {
+		counting_await(&all, i * CLIENTS * EACH / (times + 2));
 		kill_hub(&d);
 	}
 	counting_join(&all);
@@ -452,28 +431,19 @@ START_TEST(the_hub_killed_amid_increments)
 	free(wanted);
 	daemon_stop(&d);
 }
+
+START_TEST(the_hub_killed_amid_increments)
+{
+	kill_amid_increments(&plain, 12);
+}
 END_TEST
 
 START_TEST(the_hub_killed_amid_increments_that_are_for_power_cuts)
 {
-	static struct counting all;
 	struct daemon_conf conf = plain;
-	struct daemon d;
-	char *wanted = text_format("%d", CLIENTS * EACH);
 
 	conf.hub = "durability = \"full\"; reserve = 0; min_free = 0;";
-	daemon_init(&d);
-	daemon_start(&d, &conf);
-	counting_start(&all, &d, "/incr?key=n");
-	for (int i = 1; i <= 6; i++) {
-		counting_await(&all, i * CLIENTS * EACH / 8);
-		kill_hub(&d);
-	}
-	counting_join(&all);
-	counting_require_exact(&all);
-	require_value(&d, "n", wanted);
-	free(wanted);
-	daemon_stop(&d);
+	kill_amid_increments(&conf, 6);
 }
 END_TEST
 
@@ -484,13 +454,12 @@ START_TEST(the_family_killed_amid_increments)
 	struct daemon d;
 	long there, answered = 0;
 
-	daemon_init(&d);
 	daemon_start(&d, &plain);
 	counting_start(&all, &d, "/incr?key=n");
 	counting_await(&all, CLIENTS * EACH / 2);
 	kill_family(&d);
 	counting_join(&all);
-	start_again(&d);
+	daemon_start_again(&d);
 	for (int i = 0; i < CLIENTS; i++)
 		answered += EACH - all.client[i].bad;
 	there = ask_int(&d, "/get?key=n", NULL, "value");
@@ -537,7 +506,6 @@ START_TEST(a_lock_goes_with_its_holder)
 	pid_t pid;
 	int fd;
 
-	daemon_init(&d);
 	daemon_start(&d, &plain);
 	fence = ask_int(&d, "/lock?key=l", "", "fence");
 	ck_assert_int_gt(fence, 0);
@@ -566,7 +534,6 @@ START_TEST(a_lock_outlives_the_hub)
 	pid_t pid;
 	int fd;
 
-	daemon_init(&d);
 	daemon_start(&d, &plain);
 	pid = hold(&d, "l", "", &fd);
 	for (int i = 0; i < 3; i++) {
@@ -587,7 +554,7 @@ START_TEST(a_lock_outlives_the_hub)
 	hold(&d, "l", "", &fd);
 	kill_family(&d);
 	close(fd);
-	start_again(&d);
+	daemon_start_again(&d);
 	ck_assert(proc_until(-1, is_served, &d));
 	ck_assert_int_eq(ask_int(&d, "/lock?key=l&wait=60", "", "rc"), 1);
 	daemon_stop(&d);
@@ -600,7 +567,6 @@ START_TEST(a_lease_ends_although_its_holder_hangs)
 	pid_t pid;
 	int fd;
 
-	daemon_init(&d);
 	daemon_start(&d, &plain);
 	pid = hold(&d, "l", "&lease=0.2", &fd);
 	ck_assert_int_eq(ask_int(&d, "/lock?key=l&wait=60", "", "rc"), 1);
@@ -615,7 +581,6 @@ START_TEST(fences_grow_over_the_end_of_everything)
 	struct daemon d;
 	long fence = 0, next;
 
-	daemon_init(&d);
 	daemon_start(&d, &plain);
 	for (int i = 0; i < 6; i++) {
 		next = ask_int(&d, "/lock?key=l&wait=60", "", "fence");
@@ -625,7 +590,7 @@ START_TEST(fences_grow_over_the_end_of_everything)
 			kill_hub(&d);
 		else if (i % 3 == 1) {
 			kill_family(&d);
-			start_again(&d);
+			daemon_start_again(&d);
 		}
 	}
 	daemon_stop(&d);
@@ -638,7 +603,6 @@ START_TEST(one_at_a_time)
 	struct daemon d;
 	char *wanted = text_format("%d", CLIENTS * EACH);
 
-	daemon_init(&d);
 	daemon_start(&d, &plain);
 	counting_start(&all, &d, "/careful?key=n");
 	counting_join(&all);
@@ -665,7 +629,6 @@ START_TEST(a_watcher_that_never_reads_is_cut_off)
 		   "max_unread = \"128k\";";
 	conf.tasks = "background = ( { name = \"deaf\"; "
 		     "handler = \"keys.deaf\"; } );";
-	daemon_init(&d);
 	daemon_start(&d, &conf);
 	ctl_require_pool(&d, "background:deaf", "busy", 1, 1);
 	for (int i = 0; i < 60; i++)

@@ -135,7 +135,7 @@ START_TEST(it_hangs_and_is_replaced)
 		.service = "start_timeout = 60.0; heartbeat_interval = 0.1;"
 			   "heartbeat_timeout = 0.5; kill_grace = 0.05;",
 		.route = { ROUTE("POST", "/do", "hubtest.script") } });
-	ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
+	daemon_start_again(&d);
 	hub.was = ctl_pid_of(&d, "hub");
 	ck_assert_int_eq(kill(hub.was, SIGSTOP), 0);
 	ck_assert_int_eq(http_status(&d, "/do", COUNT), 200);
@@ -155,7 +155,7 @@ START_TEST(a_family_killed_leaves_its_data)
 	ck_assert_int_eq(kill(d.pid, SIGKILL), 0);
 	ck_assert_int_eq(daemon_wait(&d), 128 + SIGKILL);
 	/* at once: the old hub may still be there */
-	ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
+	daemon_start_again(&d);
 	daemon_require_no_child(&d);
 	require_value(&d, "n", "5");
 	ck_assert_int_eq(http_status(&d, "/do", COUNT), 200);
@@ -225,7 +225,6 @@ START_TEST(a_bad_config_is_refused)
 	struct daemon d;
 	struct daemon_conf conf = counting;
 	pid_t hub;
-	json_t *answer;
 
 	daemon_start(&d, &counting);
 	hub = ctl_pid_of(&d, "hub");
@@ -233,11 +232,7 @@ START_TEST(a_bad_config_is_refused)
 		conf.tasks = bad[i].tasks;
 		conf.amqp = bad[i].amqp;
 		daemon_configure(&d, &conf);
-		answer = ctl_ask(&d, "reload", NULL);
-		ck_assert_int_eq(ctl_int(answer, "code"), 1);
-		text_require("the reason", ctl_text(answer, "message"),
-		    bad[i].says);
-		json_decref(answer);
+		ctl_reload_refused(&d, bad[i].says, NULL);
 	}
 	ck_assert_int_eq(ctl_pid_of(&d, "hub"), hub);
 	ck_assert_int_eq(http_status(&d, "/do", COUNT), 200);
@@ -251,7 +246,6 @@ END_TEST
 START_TEST(a_hub_that_fails_after_a_reload)
 {
 	struct daemon d;
-	json_t *answer;
 	char *log, *kept;
 
 	daemon_start(&d, &counting);
@@ -259,20 +253,12 @@ START_TEST(a_hub_that_fails_after_a_reload)
 	kept = daemon_expand(&d, "$DIR/state/kept");
 	ck_assert_int_eq(rename(log, kept), 0);
 	text_make_dir(log);
-	answer = ctl_ask(&d, "reload", NULL);
-	ck_assert_int_eq(ctl_int(answer, "code"), 1);
-	text_require("the answer", ctl_text(answer, "message"),
-	    "generation 2: ");
-	text_require("the answer", ctl_text(answer, "message"), "its hub ");
-	json_decref(answer);
+	ctl_reload_refused(&d, "generation 2: ", "its hub ", NULL);
 	/* what needs no hub goes on */
 	ctl_require_pool(&d, "rest", "ready", 2, 2);
 	ck_assert_int_eq(rmdir(log), 0);
 	ck_assert_int_eq(rename(kept, log), 0);
-	answer = ctl_ask(&d, "reload", NULL);
-	ck_assert_msg(ctl_int(answer, "code") == 0, "%s",
-	    ctl_text(answer, "message"));
-	json_decref(answer);
+	ctl_reload(&d);
 	ck_assert_int_eq(http_status(&d, "/do", COUNT), 200);
 	daemon_stop(&d);
 	free(log);
@@ -283,8 +269,7 @@ END_TEST
 START_TEST(a_start_without_a_hub_fails)
 {
 	struct daemon d;
-	char *state, *db, *reason;
-	int status;
+	char *state, *db;
 
 	daemon_init(&d);
 	daemon_configure(&d, &counting);
@@ -297,13 +282,9 @@ START_TEST(a_start_without_a_hub_fails)
 		ck_assert_int_eq(chown(state, 65534, 65534), 0);
 		ck_assert_int_eq(chown(db, 65534, 65534), 0);
 	}
-	reason = daemon_try(&d, &status);
-	ck_assert_ptr_nonnull(reason);
-	ck_assert_int_eq(status, 78);
-	text_require("the reason", reason, "hub.db");
+	daemon_require_refused(&d, "hub.db", NULL);
 	daemon_require_clean(&d);
 	daemon_release(&d);
-	free(reason);
 	free(state);
 	free(db);
 }

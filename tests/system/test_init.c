@@ -85,19 +85,6 @@ require_verb(const struct daemon *d, const char *verb, int code)
 	free(script);
 }
 
-static void
-adopt(struct daemon *d)
-{
-	char *text = text_read(d->pid_file, NULL);
-
-	ck_assert_msg(text != NULL, "no pid file");
-	d->pid = atoi(text);
-	free(text);
-	if (d->pidfd != -1)
-		close(d->pidfd);
-	ck_assert_int_ge(d->pidfd = proc_open(d->pid), 0);
-}
-
 START_TEST(verbs)
 {
 	struct daemon d;
@@ -115,7 +102,7 @@ START_TEST(verbs)
 	require_verb(&d, "status", 3);
 
 	require_verb(&d, "start", 0);
-	adopt(&d);
+	daemon_adopt(&d);
 	ck_assert_int_eq(http_status(&d, "/hello", NULL), 200);
 	require_verb(&d, "start", 0);
 	require_verb(&d, "status", 0);
@@ -125,7 +112,7 @@ START_TEST(verbs)
 	first = d.pid;
 	require_verb(&d, "restart", 0);
 	ck_assert_int_eq(waitpid(first, NULL, 0), first);
-	adopt(&d);
+	daemon_adopt(&d);
 	ck_assert_int_ne(d.pid, first);
 	ck_assert_int_eq(http_status(&d, "/hello", NULL), 200);
 	require_verb(&d, "stop", 0);
@@ -135,13 +122,13 @@ START_TEST(verbs)
 
 	/* killed: a pid file is left, and in nobody's way */
 	require_verb(&d, "start", 0);
-	adopt(&d);
+	daemon_adopt(&d);
 	kill(d.pid, SIGKILL);
 	daemon_wait(&d);
 	daemon_require_no_child(&d);
 	require_verb(&d, "status", 1);
 	require_verb(&d, "start", 0);
-	adopt(&d);
+	daemon_adopt(&d);
 	require_verb(&d, "status", 0);
 
 	/* a config that cannot work touches nothing that does */

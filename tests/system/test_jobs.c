@@ -23,22 +23,6 @@
 #define QUICK "backoff_min = 0.01; backoff_max = 0.02;"
 #define ONE_WORKER "start = 1; min_spare = 0; max = 1;"
 
-static json_t *
-of(const char *text)
-{
-	json_t *json = json_loads(text, JSON_DECODE_ANY, NULL);
-
-	ck_assert_msg(json != NULL, "%s", text);
-	return json;
-}
-
-static char *
-submit(const struct daemon *d, const char *steps, const char *options)
-{
-	return desk_submit(d, SCRIPT, of(steps),
-	    options != NULL ? of(options) : NULL);
-}
-
 /* Waits for the state; the job, a new reference, and the id is freed. */
 static json_t *
 ends(const struct daemon *d, char *id, const char *state)
@@ -60,7 +44,7 @@ reason(json_t *job, size_t attempt)
 static char *
 hold(const struct daemon *d, long n)
 {
-	char *id = submit(d,
+	char *id = desk_submit_script(d,
 	    "[{\"do\":\"watch\",\"prefix\":\"go\"},"
 	    "{\"do\":\"incr\",\"key\":\"held\"},{\"do\":\"wait\"}]",
 	    "{\"priority\":255}");
@@ -72,7 +56,7 @@ hold(const struct daemon *d, long n)
 static void
 let_go(const struct daemon *d)
 {
-	json_decref(desk_data(d, of("{\"json\":1}"), "set", "go", NULL));
+	json_decref(desk_data(d, desk_json("{\"json\":1}"), "set", "go", NULL));
 }
 
 /* What a job's first step `incr` gave: which of all it was. */
@@ -93,7 +77,7 @@ START_TEST(attempts_until_it_works)
 		.tasks = QUICK "max_attempts = 5;" });
 	/* what an attempt that failed has sent is not sent */
 	job = ends(&d,
-	    submit(&d,
+	    desk_submit_script(&d,
 		"[{\"do\":\"incr\",\"key\":\"sent\",\"on_success\":true},"
 		"{\"do\":\"incr\",\"key\":\"tried\"},"
 		"{\"do\":\"retry\",\"before\":3},"
@@ -114,11 +98,14 @@ START_TEST(attempts_until_it_works)
 
 	/* an own number of them */
 	job = ends(&d,
-	    submit(&d, "[{\"do\":\"retry\"}]", "{\"max_attempts\":2}"), "dead");
+	    desk_submit_script(&d, "[{\"do\":\"retry\"}]",
+		"{\"max_attempts\":2}"),
+	    "dead");
 	ck_assert_int_eq(ctl_int(job, "attempts"), 2);
 	json_decref(job);
 	/* "never" is no attempt that fails */
-	job = ends(&d, submit(&d, "[{\"do\":\"reject\"}]", NULL), "failed");
+	job = ends(&d, desk_submit_script(&d, "[{\"do\":\"reject\"}]", NULL),
+	    "failed");
 	ck_assert_int_eq(ctl_int(job, "attempts"), 1);
 	ck_assert_int_eq(ctl_int(job, "status"), 422);
 	ck_assert_str_eq(reason(job, 0), "told to reject");
@@ -136,7 +123,7 @@ START_TEST(it_waits_between_attempts)
 	daemon_start(&d,
 	    &(struct daemon_conf){ .module = { "hello", "hubtest" },
 		.tasks = "backoff_min = 3000.0; backoff_max = 3600.0;" });
-	id = submit(&d, "[{\"do\":\"retry\"}]", NULL);
+	id = desk_submit_script(&d, "[{\"do\":\"retry\"}]", NULL);
 	job = desk_await_job(&d, id, "waiting");
 	ck_assert(json_is_true(json_object_get(job, "retrying")));
 	ck_assert_int_eq(ctl_int(job, "attempts"), 1);
@@ -146,8 +133,8 @@ START_TEST(it_waits_between_attempts)
 	json_decref(ends(&d, id, "cancelled"));
 
 	/* the handler may say how long */
-	id = submit(&d, "[{\"do\":\"retry\",\"after\":0.01,\"before\":2}]",
-	    NULL);
+	id = desk_submit_script(&d,
+	    "[{\"do\":\"retry\",\"after\":0.01,\"before\":2}]", NULL);
 	json_decref(ends(&d, id, "succeeded"));
 	daemon_stop(&d);
 }
@@ -164,17 +151,20 @@ START_TEST(a_poison_job_is_dead_in_the_end)
 		.service = "respawn_young = 0.0;",
 		.tasks = QUICK "max_attempts = 3;" });
 	d.crashes = true;
-	job = ends(&d, submit(&d, "[{\"do\":\"crash\"}]", NULL), "dead");
+	job = ends(&d, desk_submit_script(&d, "[{\"do\":\"crash\"}]", NULL),
+	    "dead");
 	ck_assert_int_eq(ctl_int(job, "attempts"), 3);
 	for (size_t i = 0; i < 3; i++)
 		text_require("reason", reason(job, i), "SIGSEGV");
 	json_decref(job);
 	job = ends(&d,
-	    submit(&d, "[{\"do\":\"exit\"}]", "{\"max_attempts\":1}"), "dead");
+	    desk_submit_script(&d, "[{\"do\":\"exit\"}]",
+		"{\"max_attempts\":1}"),
+	    "dead");
 	text_require("reason", reason(job, 0), "status 70");
 	json_decref(job);
 	/* the others go on */
-	json_decref(ends(&d, submit(&d, "[]", NULL), "succeeded"));
+	json_decref(ends(&d, desk_submit_script(&d, "[]", NULL), "succeeded"));
 	daemon_stop(&d);
 }
 END_TEST
@@ -191,18 +181,19 @@ START_TEST(time_limits)
 	d.crashes = true;
 	/* one that looks at brood_cancelled() ends by itself */
 	job = ends(&d,
-	    submit(&d,
+	    desk_submit_script(&d,
 		"[{\"do\":\"wait\",\"seconds\":60},{\"do\":\"see\"},"
 		"{\"do\":\"retry\"}]",
 		"{\"max_attempts\":1}"),
 	    "dead");
 	json_decref(job);
 	/* one that does not is killed */
-	job = ends(&d, submit(&d, "[{\"do\":\"hang\"}]", NULL), "dead");
+	job = ends(&d, desk_submit_script(&d, "[{\"do\":\"hang\"}]", NULL),
+	    "dead");
 	ck_assert_int_eq(ctl_int(job, "attempts"), 2);
 	text_require("reason", reason(job, 0), "time");
 	json_decref(job);
-	json_decref(ends(&d, submit(&d, "[]", NULL), "succeeded"));
+	json_decref(ends(&d, desk_submit_script(&d, "[]", NULL), "succeeded"));
 	daemon_stop(&d);
 }
 END_TEST
@@ -220,8 +211,8 @@ START_TEST(priority_and_order)
 		.task_workers = ONE_WORKER });
 	held = hold(&d, 1);
 	for (size_t i = 0; i < 5; i++)
-		id[i] = submit(&d, "[{\"do\":\"incr\",\"key\":\"order\"}]",
-		    options[i]);
+		id[i] = desk_submit_script(&d,
+		    "[{\"do\":\"incr\",\"key\":\"order\"}]", options[i]);
 	let_go(&d);
 	for (size_t i = 0; i < 5; i++) {
 		json_t *job = ends(&d, id[i], "succeeded");
@@ -246,14 +237,14 @@ START_TEST(unique_delayed_and_expired)
 		.task_workers = ONE_WORKER });
 	held = hold(&d, 1);
 	/* the same key is the same job as long as that lives */
-	first = submit(&d, "[{\"do\":\"incr\",\"key\":\"one\"}]",
+	first = desk_submit_script(&d, "[{\"do\":\"incr\",\"key\":\"one\"}]",
 	    "{\"unique\":\"k\"}");
-	second = submit(&d, "[{\"do\":\"incr\",\"key\":\"two\"}]",
+	second = desk_submit_script(&d, "[{\"do\":\"incr\",\"key\":\"two\"}]",
 	    "{\"unique\":\"k\"}");
 	ck_assert_str_eq(first, second);
 	free(second);
 	/* this one's time is over before the worker is free */
-	second = submit(&d, "[]", "{\"expires\":0.05}");
+	second = desk_submit_script(&d, "[]", "{\"expires\":0.05}");
 	job = ends(&d, second, "failed");
 	ck_assert_int_eq(ctl_int(job, "attempts"), 0);
 	text_require("expiry", reason(job, 0), "expired");
@@ -261,7 +252,7 @@ START_TEST(unique_delayed_and_expired)
 	let_go(&d);
 	json_decref(ends(&d, first, "succeeded"));
 	json_decref(ends(&d, held, "succeeded"));
-	second = submit(&d, "[{\"do\":\"incr\",\"key\":\"two\"}]",
+	second = desk_submit_script(&d, "[{\"do\":\"incr\",\"key\":\"two\"}]",
 	    "{\"unique\":\"k\",\"delay\":0.05}");
 	json_decref(ends(&d, second, "succeeded"));
 	ck_assert_int_eq(desk_number(&d, "one"), 1);
@@ -279,7 +270,7 @@ START_TEST(what_follows)
 	    &(struct daemon_conf){ .module = { "hello", "hubtest" },
 		.tasks = QUICK "max_attempts = 2;" });
 	/* `then` has the result as its input, and nothing for a failure */
-	id = submit(&d,
+	id = desk_submit_script(&d,
 	    "[{\"do\":\"reply\",\"value\":"
 	    "[{\"do\":\"incr\",\"key\":\"then\",\"by\":3}]}]",
 	    "{\"then\":\"" SCRIPT "\",\"on_failure\":\"hubtest.tick\"}");
@@ -287,16 +278,16 @@ START_TEST(what_follows)
 	desk_require_number(&d, "then", 3);
 	ck_assert_int_eq(desk_number(&d, "ticks"), 0);
 	/* `on_failure` once, when it has failed for good */
-	id = submit(&d, "[{\"do\":\"retry\"}]",
+	id = desk_submit_script(&d, "[{\"do\":\"retry\"}]",
 	    "{\"then\":\"" SCRIPT "\",\"on_failure\":\"hubtest.tick\"}");
 	json_decref(ends(&d, id, "dead"));
 	desk_require_number(&d, "ticks", 1);
-	id = submit(&d, "[{\"do\":\"reject\"}]",
+	id = desk_submit_script(&d, "[{\"do\":\"reject\"}]",
 	    "{\"on_failure\":\"hubtest.tick\"}");
 	json_decref(ends(&d, id, "failed"));
 	desk_require_number(&d, "ticks", 2);
 	/* jobs that jobs submit leave with their success alone */
-	id = submit(&d,
+	id = desk_submit_script(&d,
 	    "[{\"do\":\"submit\",\"handler\":\"hubtest.tick\",\"input\":{}},"
 	    "{\"do\":\"retry\",\"before\":2},"
 	    "{\"do\":\"submit\",\"handler\":\"hubtest.tick\",\"input\":{}}]",
@@ -318,7 +309,8 @@ START_TEST(cancelled_and_run_again)
 		.tasks = QUICK "max_attempts = 2;",
 		.task_workers = ONE_WORKER });
 	held = hold(&d, 1);
-	id = submit(&d, "[{\"do\":\"incr\",\"key\":\"ran\"}]", NULL);
+	id = desk_submit_script(&d, "[{\"do\":\"incr\",\"key\":\"ran\"}]",
+	    NULL);
 	json_decref(desk_data(&d, NULL, "cancel", id, NULL));
 	job = desk_await_job(&d, id, "cancelled");
 	ck_assert_int_eq(ctl_int(job, "attempts"), 0);
@@ -331,7 +323,7 @@ START_TEST(cancelled_and_run_again)
 	ck_assert_int_eq(desk_number(&d, "ran"), 1);
 
 	/* with all its attempts */
-	id = submit(&d,
+	id = desk_submit_script(&d,
 	    "[{\"do\":\"incr\",\"key\":\"tried\"},"
 	    "{\"do\":\"retry\"}]",
 	    NULL);
@@ -358,14 +350,15 @@ START_TEST(concurrency_is_limited)
 			 "  concurrency = 2; } );",
 		.task_workers = "start = 4; min_spare = 0; max = 4;" });
 	for (size_t i = 0; i < 6; i++)
-		id[i] = submit(&d,
+		id[i] = desk_submit_script(&d,
 		    "[{\"do\":\"watch\",\"prefix\":\"go\"},"
 		    "{\"do\":\"incr\",\"key\":\"held\"},{\"do\":\"wait\"}]",
 		    NULL);
 	desk_require_number(&d, "held", 2);
 	/* another handler is not behind them */
-	json_decref(ends(&d, desk_submit(&d, "hubtest.tick", of("{}"), NULL),
-	    "succeeded"));
+	json_decref(
+	    ends(&d, desk_submit(&d, "hubtest.tick", desk_json("{}"), NULL),
+		"succeeded"));
 	ck_assert_int_eq(desk_number(&d, "held"), 2);
 	data = desk_data(&d, NULL, "hub", NULL);
 	json_decref(data);
@@ -391,11 +384,12 @@ START_TEST(the_rate_is_limited)
 		.tasks = "limits = ( { handler = \"" SCRIPT "\";"
 			 "  rate = 2; per = 3600.0; } );" });
 	for (size_t i = 0; i < 3; i++)
-		id[i] = submit(&d, "[]", NULL);
+		id[i] = desk_submit_script(&d, "[]", NULL);
 	json_decref(ends(&d, id[0], "succeeded"));
 	json_decref(ends(&d, id[1], "succeeded"));
-	json_decref(ends(&d, desk_submit(&d, "hubtest.tick", of("{}"), NULL),
-	    "succeeded"));
+	json_decref(
+	    ends(&d, desk_submit(&d, "hubtest.tick", desk_json("{}"), NULL),
+		"succeeded"));
 	job = ends(&d, id[2], "queued");
 	ck_assert_int_eq(ctl_int(job, "attempts"), 0);
 	json_decref(job);
@@ -411,7 +405,7 @@ START_TEST(progress_is_told)
 
 	daemon_start(&d,
 	    &(struct daemon_conf){ .module = { "hello", "hubtest" } });
-	held = submit(&d,
+	held = desk_submit_script(&d,
 	    "[{\"do\":\"watch\",\"prefix\":\"go\"},"
 	    "{\"do\":\"progress\",\"done\":0.25,\"note\":\"a quarter\"},"
 	    "{\"do\":\"incr\",\"key\":\"held\"},{\"do\":\"wait\"}]",
@@ -450,9 +444,9 @@ START_TEST(the_newest_are_kept)
 	    &(struct daemon_conf){ .module = { "hello", "hubtest" },
 		.tasks = "keep_max = 2; keep_dead_max = 2;" });
 	for (size_t i = 0; i < 4; i++) {
-		good[i] = submit(&d, "[]", NULL);
+		good[i] = desk_submit_script(&d, "[]", NULL);
 		json_decref(desk_await_job(&d, good[i], "succeeded"));
-		bad[i] = submit(&d, "[{\"do\":\"reject\"}]", NULL);
+		bad[i] = desk_submit_script(&d, "[{\"do\":\"reject\"}]", NULL);
 		json_decref(desk_await_job(&d, bad[i], "failed"));
 	}
 	for (size_t i = 0; i < 4; i++) {
@@ -485,16 +479,17 @@ START_TEST(too_many_are_refused)
 		.route = {
 		    ROUTE_WITH("POST", "/job", SCRIPT, "mode = \"job\";") } });
 	held = hold(&d, 1);
-	free(submit(&d, "[]", NULL));
-	free(submit(&d, "[]", "{\"delay\":0.01}"));
-	answer = desk_ask(&d, of("{\"json\":[]}"), "submit", SCRIPT, NULL);
+	free(desk_submit_script(&d, "[]", NULL));
+	free(desk_submit_script(&d, "[]", "{\"delay\":0.01}"));
+	answer = desk_ask(&d, desk_json("{\"json\":[]}"), "submit", SCRIPT,
+	    NULL);
 	ck_assert(!json_is_true(json_object_get(answer, "ok")));
 	text_require("submit", ctl_text(answer, "message"), "max_queued");
 	json_decref(answer);
 	ck_assert_int_eq(http_status(&d, "/job", "[]"), 503);
 	let_go(&d);
 	json_decref(ends(&d, held, "succeeded"));
-	json_decref(ends(&d, submit(&d, "[]", NULL), "succeeded"));
+	json_decref(ends(&d, desk_submit_script(&d, "[]", NULL), "succeeded"));
 	ck_assert_int_eq(http_status(&d, "/job", "[]"), 202);
 	daemon_stop(&d);
 }

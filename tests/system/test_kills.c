@@ -96,18 +96,6 @@ carry_out(int number)
 
 /* --------------------------------------------------------------- the kills */
 
-/* Which is no kill, but a new hub and new workers in the middle of it all. */
-static void
-reload(void)
-{
-	json_t *answer = ctl_ask(&t.kills.daemon, "reload", NULL);
-
-	ck_assert_msg(json_is_true(json_object_get(answer, "ok")),
-	    "seed %u: the reload fails: %s", t.kills.seed,
-	    ctl_text(answer, "message"));
-	json_decref(answer);
-}
-
 static void
 kill_something(int i)
 {
@@ -116,7 +104,8 @@ kill_something(int i)
 	if (i % t.master_every == t.master_every - 1)
 		kills_master(&t.kills);
 	else if (i % t.master_every == t.master_every / 2)
-		reload();
+		/* no kill, but a new hub and new workers amid it all */
+		ctl_reload(&t.kills.daemon);
 	else
 		kills_child(&t.kills, roles[chance(4)]);
 }

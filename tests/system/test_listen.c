@@ -79,15 +79,12 @@ START_TEST(tls)
 	};
 	char *listen = text_format(
 	    "\"127.0.0.1:$PORT\", \"http://127.0.0.1:%d\"", plain_port);
-	char *reason;
-	int status = 0;
 
 	conf.listen = listen;
 	daemon_init(&d);
 	make_certificate(&d);
 	daemon_configure(&d, &conf);
-	reason = daemon_try(&d, &status);
-	ck_assert_msg(reason == NULL, "%s", reason);
+	daemon_start_again(&d);
 	ca = text_format("%s/cert.pem", d.dir);
 	url = text_format("https://127.0.0.1:%d/echo", d.port);
 	plain = text_format("http://127.0.0.1:%d/hello", plain_port);
@@ -124,8 +121,7 @@ END_TEST
 START_TEST(tls_that_cannot_work)
 {
 	struct daemon d;
-	char *reason, *path;
-	int status = 0;
+	char *path;
 
 	daemon_init(&d);
 	path = text_format("%s/cert.pem", d.dir);
@@ -135,11 +131,7 @@ START_TEST(tls_that_cannot_work)
 	    &(struct daemon_conf){
 		.rest = "tls = { certificate = \"$DIR/cert.pem\";"
 			"  key = \"$DIR/missing.pem\"; };" });
-	reason = daemon_try(&d, &status);
-	ck_assert_ptr_nonnull(reason);
-	text_require("the reason", reason, "missing.pem");
-	ck_assert_int_eq(status, 78);
-	free(reason);
+	daemon_require_refused(&d, "missing.pem", NULL);
 	daemon_require_clean(&d);
 	daemon_release(&d);
 }

@@ -16,31 +16,15 @@
 #include "lib/suite.h"
 #include "lib/text.h"
 
-static void
-reload(const struct daemon *d)
-{
-	json_t *answer = ctl_ask(d, "reload", NULL);
-
-	ck_assert_msg(ctl_int(answer, "code") == 0, "reload: %s",
-	    ctl_text(answer, "message"));
-	json_decref(answer);
-}
-
 START_TEST(impossible_folder)
 {
 	struct daemon d;
-	char *reason;
-	int status = 0;
 
 	daemon_init(&d);
 	daemon_configure(&d,
 	    &(struct daemon_conf){
 		.log = "target = \"$DIR/brood.conf/x/brood.log\";" });
-	reason = daemon_try(&d, &status);
-	ck_assert_ptr_nonnull(reason);
-	text_require("the reason", reason, "brood.conf/x");
-	ck_assert_int_eq(status, 78);
-	free(reason);
+	daemon_require_refused(&d, "brood.conf/x", NULL);
 	daemon_require_clean(&d);
 	daemon_release(&d);
 }
@@ -74,7 +58,7 @@ START_TEST(log_changes)
 	daemon_configure(&d,
 	    &(struct daemon_conf){
 		.log = "level = \"debug\"; format = \"json\";" });
-	reload(&d);
+	ctl_reload(&d);
 	status = ctl_status(&d);
 	ck_assert_str_eq(ctl_text(status, "log_level"), "debug");
 	json_decref(status);
@@ -131,7 +115,7 @@ START_TEST(log_moves)
 	    &(struct daemon_conf){ .log = "target = \"$DIR/one.log\";" });
 	daemon_configure(&d,
 	    &(struct daemon_conf){ .log = "target = \"$DIR/two.log\";" });
-	reload(&d);
+	ctl_reload(&d);
 	for (int i = 0; i < 20; i++) {
 		http_require(&d,
 		    &(struct ask){ .path = "/hello",

@@ -56,27 +56,11 @@ publish(const struct daemon *d, const char *exchange, const char *key,
 	json_decref(desk_data(d, line, "publish", exchange, key, NULL));
 }
 
-/* The i-th trace of a queue (messages.c), a new reference. */
-static json_t *
-trace(const struct daemon *d, const char *queue, size_t i)
-{
-	char *prefix = text_format("got:%s:", queue);
-	json_t *data = desk_data(d, NULL, "list", prefix, NULL);
-	json_t *one = json_incref(
-	    json_object_get(json_array_get(json_object_get(data, "keys"), i),
-		"json"));
-
-	ck_assert_msg(one != NULL, "%s has no message %zu", queue, i);
-	json_decref(data);
-	free(prefix);
-	return one;
-}
-
 static void
 require_trace(const struct daemon *d, const char *queue, size_t i,
     const char *name, const char *wanted)
 {
-	json_t *one = trace(d, queue, i);
+	json_t *one = desk_trace(d, queue, i);
 
 	ck_assert_msg(strcmp(ctl_text(one, name), wanted) == 0,
 	    "%s of %s is not '%s': %s", name, queue, wanted,
@@ -148,7 +132,7 @@ START_TEST(a_message_has_its_properties)
 	require_trace(&d, "two", 0, "priority", "7");
 	require_trace(&d, "two", 0, "content_type", "application/json");
 	require_trace(&d, "two", 0, "x-one", "eins");
-	one = trace(&d, "two", 0);
+	one = desk_trace(&d, "two", 0);
 	ck_assert_int_eq(ctl_int(json_object_get(one, "body"), "x"), 1);
 	ck_assert_int_eq(ctl_int(one, "attempt"), 1);
 	json_decref(one);
@@ -224,11 +208,11 @@ START_TEST(priorities_go_first)
 	desk_require_number(&d, "n:prio", 7);
 	desk_require_number(&d, "n:plain", 7);
 	for (size_t i = 0; i < 7; i++) {
-		step = trace(&d, "prio", i);
+		step = desk_trace(&d, "prio", i);
 		ck_assert_int_eq(ctl_int(step, "body"), order[i]);
 		json_decref(step);
 		/* a queue without priorities: as they came */
-		step = trace(&d, "plain", i);
+		step = desk_trace(&d, "plain", i);
 		ck_assert_int_eq(ctl_int(step, "body"), (long)i);
 		json_decref(step);
 	}
@@ -245,7 +229,7 @@ START_TEST(a_message_is_tried_again)
 	publish(&d, "", "again", json_integer(1), NULL);
 	desk_require_number(&d, "n:again", 1);
 	ck_assert_int_eq(desk_number(&d, "tried:again"), 1);
-	one = trace(&d, "again", 0);
+	one = desk_trace(&d, "again", 0);
 	ck_assert_int_eq(ctl_int(one, "attempt"), 2);
 	json_decref(one);
 	daemon_stop(&d);
@@ -281,7 +265,7 @@ start_dying(struct daemon *d)
 	daemon_init(d);
 	d->crashes = true;
 	daemon_configure(d, &dying);
-	ck_assert_ptr_null(daemon_try(d, &(int){ 0 }));
+	daemon_start_again(d);
 }
 
 START_TEST(dead_letters_say_why)
@@ -305,7 +289,7 @@ START_TEST(dead_letters_say_why)
 		desk_require_number(&d, "n:graveyard", (long)i + 1);
 		snprintf(key, sizeof(key), "tried:%s", rows[i].queue);
 		ck_assert_int_eq(desk_number(&d, key), rows[i].tried);
-		one = trace(&d, "graveyard", i);
+		one = desk_trace(&d, "graveyard", i);
 		ck_assert_str_eq(ctl_text(one, "x-death-reason"),
 		    rows[i].reason);
 		text_require("detail", ctl_text(one, "x-death-detail"),
@@ -376,7 +360,7 @@ START_TEST(full_queues_refuse_or_let_go)
 	desk_require_number(&d, "n:graveyard", 2);
 	ck_assert_int_eq(desk_queue(&d, "ring", "queued"), 2);
 	for (size_t i = 0; i < 2; i++) {
-		answer = trace(&d, "graveyard", i);
+		answer = desk_trace(&d, "graveyard", i);
 		ck_assert_int_eq(ctl_int(answer, "body"), (long)i);
 		ck_assert_str_eq(ctl_text(answer, "x-death-queue"), "ring");
 		ck_assert_str_eq(ctl_text(answer, "x-death-reason"), "maxlen");
@@ -463,7 +447,7 @@ START_TEST(an_answer_goes_to_the_queue_named)
 	    json_pack("{s:s,s:s}", "reply_to", "replies", "correlation_id",
 		"c-7"));
 	desk_require_number(&d, "n:replies", 1);
-	one = trace(&d, "replies", 0);
+	one = desk_trace(&d, "replies", 0);
 	ck_assert_str_eq(ctl_text(one, "correlation_id"), "c-7");
 	ck_assert_str_eq(ctl_text(one, "content_type"), "application/json");
 	ck_assert_str_eq(ctl_text(json_object_get(one, "body"), "asked"),
@@ -474,7 +458,7 @@ START_TEST(an_answer_goes_to_the_queue_named)
 	    json_pack("{s:s,s:s}", "reply_to", "replies", "correlation_id",
 		"c-8"));
 	desk_require_number(&d, "n:replies", 2);
-	one = trace(&d, "replies", 1);
+	one = desk_trace(&d, "replies", 1);
 	ck_assert_str_eq(ctl_text(one, "correlation_id"), "c-8");
 	ck_assert_str_eq(ctl_text(one, "content_type"),
 	    "application/problem+json");
@@ -492,7 +476,7 @@ START_TEST(a_request_waits_for_its_answer)
 	daemon_init(&d);
 	d.crashes = true;
 	daemon_configure(&d, &asking);
-	ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
+	daemon_start_again(&d);
 	results = desk_script(&d,
 	    json_pack("[o,o,o,o,o]",
 		request_step("d", "ask", json_integer(42), 60),
@@ -534,7 +518,7 @@ again(struct daemon *d)
 	ck_assert_int_eq(kill(d->pid, SIGTERM), 0);
 	ck_assert_int_eq(daemon_wait(d), 0);
 	daemon_require_clean(d);
-	ck_assert_ptr_null(daemon_try(d, &(int){ 0 }));
+	daemon_start_again(d);
 }
 
 START_TEST(bindings_of_handlers_stay)
@@ -605,7 +589,7 @@ START_TEST(messages_outlive_the_service)
 	    " handler = \"messages.record\"; } );");
 	conf.amqp = amqp;
 	daemon_configure(&d, &conf);
-	ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
+	daemon_start_again(&d);
 	desk_require_number(&d, "n:parked", 20);
 	free(amqp);
 	daemon_stop(&d);

@@ -139,16 +139,10 @@ static void
 require_refused(const struct daemon_conf *conf, const char *reason)
 {
 	struct daemon d;
-	char *why;
-	int status;
 
 	daemon_init(&d);
 	daemon_configure(&d, conf);
-	why = daemon_try(&d, &status);
-	ck_assert_msg(why != NULL, "not refused: %s", reason);
-	ck_assert_int_eq(status, 78);
-	text_require("the reason", why, reason);
-	free(why);
+	daemon_require_refused(&d, reason, NULL);
 	daemon_release(&d);
 }
 

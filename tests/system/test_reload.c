@@ -20,27 +20,6 @@
 #include "lib/suite.h"
 #include "lib/text.h"
 
-static void
-reload(const struct daemon *d)
-{
-	json_t *answer = ctl_ask(d, "reload", NULL);
-
-	ck_assert_msg(ctl_int(answer, "code") == 0, "reload: %s",
-	    ctl_text(answer, "message"));
-	json_decref(answer);
-}
-
-static void
-reload_refused(const struct daemon *d, const char *part)
-{
-	json_t *answer = ctl_ask(d, "reload", NULL);
-
-	ck_assert_msg(ctl_int(answer, "code") == 1, "not refused: %s",
-	    ctl_text(answer, "message"));
-	text_require("the reason", ctl_text(answer, "message"), part);
-	json_decref(answer);
-}
-
 /* Are all children of this generation, and is it the current one? */
 static bool
 all_of_generation(json_t *status, void *ctx)
@@ -67,7 +46,7 @@ START_TEST(under_load)
 	for (long generation = 2; generation <= 6; generation++) {
 		load_await(keep, 50);
 		load_await(fresh, 50);
-		reload(&d);
+		ctl_reload(&d);
 		ctl_require(&d, "all of the new generation", all_of_generation,
 		    &generation);
 	}
@@ -94,7 +73,7 @@ START_TEST(takes_the_new_config)
 		.route = { ROUTE("GET", "/new", "hello.hello") } });
 	/* nothing is read before it is told to */
 	ck_assert_int_eq(http_status(&d, "/new", NULL), 404);
-	reload(&d);
+	ctl_reload(&d);
 	http_require(&d, &(struct ask){ .path = "/new" }, &reply);
 	ck_assert_int_eq(reply.status, 200);
 	text_require("the answer", reply.body, "good day, world!");
@@ -115,11 +94,11 @@ START_TEST(takes_the_new_module)
 	from = text_format("%s/tests/modules/gate.so", suite_build());
 	to = text_format("%s/hello.so", d.dir);
 	text_copy(from, to);
-	reload_refused(&d, "hello.hello");
+	ctl_reload_refused(&d, "hello.hello", NULL);
 	daemon_configure(&d,
 	    &(struct daemon_conf){
 		.route = { ROUTE("GET", "/who", "hello.who") } });
-	reload(&d);
+	ctl_reload(&d);
 	ck_assert_int_gt(gate_who(&d), 0);
 	free(from);
 	free(to);
@@ -139,8 +118,6 @@ require_untouched(const struct daemon *d, long generation)
 START_TEST(broken_config_is_refused)
 {
 	struct daemon d;
-	json_t *answer;
-	const char *message;
 
 	daemon_start(&d, &(struct daemon_conf){ 0 });
 	/* all there is to say, not just the first */
@@ -148,22 +125,16 @@ START_TEST(broken_config_is_refused)
 	    &(struct daemon_conf){
 		.rest = "connection = 3; request_timeout = \"soon\";",
 		.workers = "start = 0;" });
-	answer = ctl_ask(&d, "reload", NULL);
-	ck_assert_int_eq(ctl_int(answer, "code"), 1);
-	message = ctl_text(answer, "message");
-	text_require("the reason", message, "connections");
-	text_require("the reason", message, "request_timeout");
-	text_require("the reason", message, "start");
-	json_decref(answer);
+	ctl_reload_refused(&d, "connections", "request_timeout", "start", NULL);
 	require_untouched(&d, 1);
 	text_write(d.conf, "rest = { listen = [ ;\n");
-	reload_refused(&d, "brood.conf:1");
+	ctl_reload_refused(&d, "brood.conf:1", NULL);
 	require_untouched(&d, 1);
 	unlink(d.conf);
-	reload_refused(&d, "brood.conf");
+	ctl_reload_refused(&d, "brood.conf", NULL);
 	require_untouched(&d, 1);
 	daemon_configure(&d, &(struct daemon_conf){ 0 });
-	reload(&d);
+	ctl_reload(&d);
 	daemon_stop(&d);
 }
 END_TEST
@@ -189,32 +160,32 @@ START_TEST(broken_modules_are_refused)
 	daemon_configure(&d,
 	    &(struct daemon_conf){
 		.service = "start_timeout = 5.0; kill_grace = 0.05;" });
-	ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
+	daemon_start_again(&d);
 	load = load_start(&d, "/hello", 4, true);
 	for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {
 		daemon_configure(&d,
 		    &(struct daemon_conf){
 			.service = "start_timeout = 2.0; kill_grace = 0.05;",
 			.module = { "hello", modules[i].name } });
-		reload_refused(&d, modules[i].reason);
+		ctl_reload_refused(&d, modules[i].reason, NULL);
 		require_untouched(&d, 1);
 	}
 	daemon_configure(&d,
 	    &(struct daemon_conf){ .module = { "hello" },
 		.modules = "{ name = \"x\"; path = \"$DIR/not-there.so\"; }" });
-	reload_refused(&d, "not-there.so");
+	ctl_reload_refused(&d, "not-there.so", NULL);
 	require_untouched(&d, 1);
 	/* and all that is wrong with several of them */
 	daemon_configure(&d,
 	    &(struct daemon_conf){
 		.module = { "hello", "wrong_abi", "no_symbol" } });
-	reload_refused(&d, "wrong_abi");
-	reload_refused(&d, "no_symbol");
+	ctl_reload_refused(&d, "wrong_abi", NULL);
+	ctl_reload_refused(&d, "no_symbol", NULL);
 	require_untouched(&d, 1);
 	load_await(load, 50);
 	load_stop(load);
 	daemon_configure(&d, &(struct daemon_conf){ 0 });
-	reload(&d);
+	ctl_reload(&d);
 	daemon_stop(&d);
 }
 END_TEST
@@ -230,7 +201,7 @@ START_TEST(taken_address_is_refused)
 	listen = text_format("\"127.0.0.1:$PORT\", \"127.0.0.1:%d\"",
 	    other.port);
 	daemon_configure(&d, &(struct daemon_conf){ .listen = listen });
-	reload_refused(&d, "in use");
+	ctl_reload_refused(&d, "in use", NULL);
 	require_untouched(&d, 1);
 	free(listen);
 	daemon_stop(&d);
@@ -248,7 +219,7 @@ START_TEST(scale_survives)
 	answer = ctl_ask(&d, "scale", "rest", "5", NULL);
 	ck_assert_int_eq(ctl_int(answer, "code"), 0);
 	json_decref(answer);
-	reload(&d);
+	ctl_reload(&d);
 	status = ctl_status(&d);
 	ck_assert_int_eq(ctl_int(ctl_pool_row(status, "rest"), "target"), 5);
 	json_decref(status);
@@ -275,7 +246,7 @@ START_TEST(addresses_come_and_go)
 			     "\"unix:$DIR/rest.sock\"",
 	    second);
 	daemon_configure(&d, &(struct daemon_conf){ .listen = listen });
-	reload(&d);
+	ctl_reload(&d);
 	http_require(&d, &(struct ask){ .path = url }, &reply);
 	ck_assert_int_eq(reply.status, 200);
 	reply_release(&reply);
@@ -286,7 +257,7 @@ START_TEST(addresses_come_and_go)
 	load_await(load, 50);
 	/* and back: those who left are not listened on any more */
 	daemon_configure(&d, &(struct daemon_conf){ 0 });
-	reload(&d);
+	ctl_reload(&d);
 	ctl_require_pool(&d, "rest", "draining", 0, 0);
 	ck_assert_int_eq(http_ask(&d, &(struct ask){ .path = url }, &reply),
 	    CURLE_COULDNT_CONNECT);
@@ -318,7 +289,7 @@ START_TEST(old_calls_are_finished)
 	gate = gate_make(&d);
 	client = gate_call(&d);
 	ctl_require_pool(&d, "rest", "busy", 1, 1);
-	reload(&d);
+	ctl_reload(&d);
 	ctl_require_pool(&d, "rest", "draining", 1, 1);
 	ck_assert_int_gt(gate_who(&d), 0);
 	gate_let(gate, 1);
@@ -414,14 +385,10 @@ START_TEST(stop_during_a_reload)
 {
 	struct daemon d;
 	struct checker checker;
-	json_t *answer;
 	int fd = hanging_reload(&d, &checker);
 
 	/* one at a time, and it says so */
-	answer = ctl_ask(&d, "reload", NULL);
-	ck_assert_int_eq(ctl_int(answer, "code"), 1);
-	text_require("the reason", ctl_text(answer, "message"), "under way");
-	json_decref(answer);
+	ctl_reload_refused(&d, "under way", NULL);
 	daemon_stop(&d);
 	ck_assert(raw_ended(fd));
 	close(fd);
@@ -454,7 +421,7 @@ START_TEST(restart_keys_are_left_alone)
 	daemon_configure(&d,
 	    &(struct daemon_conf){
 		.service = "max_children = 128; start_timeout = 60.0;" });
-	reload(&d);
+	ctl_reload(&d);
 	line = daemon_await_line(&d, NULL, "service.max_children");
 	ck_assert_ptr_nonnull(line);
 	free(line);

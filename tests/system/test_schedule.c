@@ -47,7 +47,7 @@ start(struct daemon *d, const char *entries)
 	daemon_init(d);
 	d->crashes = true;
 	configure(d, entries);
-	ck_assert_ptr_null(daemon_try(d, &(int){ 0 }));
+	daemon_start_again(d);
 }
 
 /* The row of a schedule, a new reference. */
@@ -202,7 +202,7 @@ START_TEST(runs_and_overlap)
 		daemon_init(&d);
 		daemon_configure(&d, &conf);
 		gate = gate_make(&d);
-		ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
+		daemon_start_again(&d);
 		free(tasks);
 		if (overlap) {
 			ctl_require_pool(&d, "task", "busy", 3, 3);
@@ -279,7 +279,7 @@ START_TEST(catching_up)
 	/* so long is the downtime */
 	daemon_start(&other, &(struct daemon_conf){ 0 });
 	daemon_stop(&other);
-	ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
+	daemon_start_again(&d);
 	for (int i = 0; i < 3; i++)
 		before[i] = desk_number(&d, names[i]);
 	for (int i = 0; i < 3; i++)
@@ -348,19 +348,13 @@ END_TEST
 START_TEST(a_wrong_schedule_is_refused)
 {
 	struct daemon d;
-	char *why;
-	int status;
 
 	daemon_init(&d);
 	configure(&d,
 	    TICK("a", "cron = \"* 25 * * *\";") "," TICK("b",
 		"cron = \"@daily\"; timezone = \"Nowhere\";"));
-	why = daemon_try(&d, &status);
-	ck_assert_ptr_nonnull(why);
-	ck_assert_int_eq(status, 78);
-	text_require("errors", why, "hour: 25 is not within 0 to 23");
-	text_require("errors", why, "there is no timezone 'Nowhere'");
-	free(why);
+	daemon_require_refused(&d, "hour: 25 is not within 0 to 23",
+	    "there is no timezone 'Nowhere'", NULL);
 	daemon_release(&d);
 }
 END_TEST

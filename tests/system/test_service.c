@@ -177,18 +177,12 @@ END_TEST
 START_TEST(failed_start_says_why)
 {
 	struct daemon d;
-	char *reason;
-	int status = 0;
 
 	daemon_init(&d);
 	daemon_configure(&d,
 	    &(struct daemon_conf){
 		.route = { ROUTE("GET", "/x", "hello.nothing") } });
-	reason = daemon_try(&d, &status);
-	ck_assert_ptr_nonnull(reason);
-	text_require("the reason", reason, "hello.nothing");
-	ck_assert_int_eq(status, 78);
-	free(reason);
+	daemon_require_refused(&d, "hello.nothing", NULL);
 	daemon_require_clean(&d);
 	daemon_release(&d);
 }
@@ -197,18 +191,12 @@ END_TEST
 START_TEST(root_needs_a_user)
 {
 	struct daemon d;
-	char *reason;
-	int status = 0;
 
 	if (getuid() != 0)
 		return;
 	daemon_init(&d);
 	daemon_configure(&d, &(struct daemon_conf){ .user = "" });
-	reason = daemon_try(&d, &status);
-	ck_assert_ptr_nonnull(reason);
-	text_require("the reason", reason, "service.user");
-	ck_assert_int_eq(status, 78);
-	free(reason);
+	daemon_require_refused(&d, "service.user", NULL);
 	daemon_require_clean(&d);
 	daemon_release(&d);
 }
@@ -299,7 +287,7 @@ START_TEST(stray_descriptors)
 	daemon_init(&d);
 	d.stray_fd = stray[1];
 	daemon_configure(&d, &(struct daemon_conf){ 0 });
-	ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
+	daemon_start_again(&d);
 	n = ctl_pids(&d, pids, 16);
 	for (size_t i = 0; i < n; i++) {
 		char path[64];

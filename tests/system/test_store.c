@@ -36,31 +36,6 @@ static const struct daemon_conf plain = {
 	    ROUTE("POST", "/inline", SCRIPT) },
 };
 
-static json_t *
-of(const char *text)
-{
-	json_t *json = json_loads(text, JSON_DECODE_ANY, NULL);
-
-	ck_assert_msg(json != NULL, "%s", text);
-	return json;
-}
-
-static void
-start(struct daemon *d)
-{
-	int status;
-	char *why = daemon_try(d, &status);
-
-	ck_assert_msg(why == NULL, "%d: %s", status, why);
-}
-
-static char *
-submit(const struct daemon *d, const char *steps, const char *options)
-{
-	return desk_submit(d, SCRIPT, of(steps),
-	    options != NULL ? of(options) : NULL);
-}
-
 static void
 ends(const struct daemon *d, char *id, const char *state)
 {
@@ -126,9 +101,9 @@ make_store(struct daemon *d)
 {
 	daemon_init(d);
 	daemon_configure(d, &plain);
-	start(d);
+	daemon_start_again(d);
 	for (int i = 0; i < 50; i++)
-		free(submit(d, "[]", "{\"delay\":3600}"));
+		free(desk_submit_script(d, "[]", "{\"delay\":3600}"));
 	ck_assert_int_eq(kill(d->pid, SIGTERM), 0);
 	ck_assert_int_eq(daemon_wait(d), 0);
 	daemon_require_clean(d);
@@ -143,14 +118,15 @@ START_TEST(what_waits_is_there_after_a_start)
 
 	daemon_init(&d);
 	daemon_configure(&d, &plain);
-	start(&d);
-	later = submit(&d, "[]", "{\"delay\":3600,\"priority\":7}");
-	soon = submit(&d,
+	daemon_start_again(&d);
+	later = desk_submit_script(&d, "[]", "{\"delay\":3600,\"priority\":7}");
+	soon = desk_submit_script(&d,
 	    "[{\"do\":\"incr\",\"key\":\"ran\",\"on_success\":true},"
 	    "{\"do\":\"retry\",\"after\":1,\"before\":2}]",
 	    NULL);
 	json_decref(desk_await_job(&d, soon, "waiting"));
-	done = submit(&d, "[{\"do\":\"reply\",\"value\":{\"a\":1}}]", NULL);
+	done = desk_submit_script(&d,
+	    "[{\"do\":\"reply\",\"value\":{\"a\":1}}]", NULL);
 	json_decref(desk_await_job(&d, done, "succeeded"));
 	path = store_path(&d);
 	ck_assert_int_eq(stat(path, &st), 0);
@@ -159,7 +135,7 @@ START_TEST(what_waits_is_there_after_a_start)
 	ck_assert_int_eq(kill(d.pid, SIGTERM), 0);
 	ck_assert_int_eq(daemon_wait(&d), 0);
 
-	start(&d);
+	daemon_start_again(&d);
 	job = desk_await_job(&d, done, "succeeded");
 	ck_assert_int_eq(ctl_int(json_object_get(job, "result"), "a"), 1);
 	json_decref(job);
@@ -188,7 +164,7 @@ START_TEST(a_newer_one_is_refused)
 		NULL });
 	/* and is as good as before for whoever knows it */
 	put_bytes(&d, 60, (const char[]){ 0, 0, 0, STORE_SCHEMA }, 4);
-	start(&d);
+	daemon_start_again(&d);
 	daemon_stop(&d);
 }
 END_TEST
@@ -241,7 +217,8 @@ require_refusal(const struct daemon *d)
 	reply_require_problem(&reply, 507);
 	text_require("problem", reply.body, "nearly full");
 	reply_release(&reply);
-	answer = desk_ask(d, of("{\"json\":[]}"), "submit", SCRIPT, NULL);
+	answer = desk_ask(d, desk_json("{\"json\":[]}"), "submit", SCRIPT,
+	    NULL);
 	ck_assert(!json_is_true(json_object_get(answer, "ok")));
 	text_require("submit", ctl_text(answer, "message"), "nearly full");
 	json_decref(answer);
@@ -323,10 +300,10 @@ START_TEST(a_full_disk_is_lived_with)
 	conf.hub = "min_free = 8388608; reserve = 16777216;"
 		   "redo_size = 8388608;";
 	daemon_configure(&d, &conf);
-	start(&d);
+	daemon_start_again(&d);
 	/* accepted before it is full, finished while it is: with a result that
 	 * there is no room for but in the reserve */
-	held = submit(&d,
+	held = desk_submit_script(&d,
 	    "[{\"do\":\"watch\",\"prefix\":\"go\"},"
 	    "{\"do\":\"incr\",\"key\":\"held\"},{\"do\":\"wait\"}]",
 	    NULL);
@@ -343,7 +320,7 @@ START_TEST(a_full_disk_is_lived_with)
 	/* there is room again, and nothing has to be started for it */
 	close(fd);
 	ck_assert(proc_until(d.pidfd, takes_work, &d));
-	large = submit(&d, "[]", NULL);
+	large = desk_submit_script(&d, "[]", NULL);
 	ends(&d, large, "succeeded");
 	ck_assert_int_eq(ctl_pool(&d, "hub", "restarts"), 0);
 	ck_assert_int_eq(kill(d.pid, SIGTERM), 0);

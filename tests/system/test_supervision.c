@@ -188,7 +188,7 @@ START_TEST(crash_loop_is_held)
 	    &(struct daemon_conf){ .service = FAST,
 		.modules = MODULE_GATE_WITH("crash_if = \"$DIR/crash\";"),
 		.route = { GATE_ROUTES } });
-	ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
+	daemon_start_again(&d);
 	touch(&d, "crash");
 	ck_assert_uint_ge(ctl_pids(&d, pids, 16), 2);
 	kill(pids[0], SIGKILL);
@@ -218,7 +218,7 @@ START_TEST(exit_78_is_held_until_a_reload)
 {
 	struct daemon d;
 	pid_t pids[16];
-	json_t *status, *answer;
+	json_t *status;
 
 	daemon_start(&d,
 	    &(struct daemon_conf){ .service = FAST,
@@ -236,9 +236,7 @@ START_TEST(exit_78_is_held_until_a_reload)
 	json_decref(status);
 	ck_assert_int_eq(gate_who(&d), pids[1]);
 	untouch(&d, "fail");
-	answer = ctl_ask(&d, "reload", NULL);
-	ck_assert_int_eq(ctl_int(answer, "code"), 0);
-	json_decref(answer);
+	ctl_reload(&d);
 	ctl_require_pool(&d, "rest", "ready", 2, 2);
 	ctl_require(&d, "not held any more", is_not_held, NULL);
 	daemon_stop(&d);

@@ -52,20 +52,17 @@ require_message(int fd, const char *wanted)
 START_TEST(notifications)
 {
 	struct daemon d;
-	json_t *answer;
 	int fd;
 
 	daemon_init(&d);
 	fd = notify_socket(&d);
 	setenv("WATCHDOG_USEC", "200000", 1);
 	daemon_configure(&d, &(struct daemon_conf){ 0 });
-	ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
+	daemon_start_again(&d);
 	require_message(fd, "READY=1");
 	require_message(fd, "WATCHDOG=1");
 	require_message(fd, "WATCHDOG=1");
-	answer = ctl_ask(&d, "reload", NULL);
-	ck_assert_int_eq(ctl_int(answer, "code"), 0);
-	json_decref(answer);
+	ctl_reload(&d);
 	require_message(fd, "RELOADING=1");
 	require_message(fd, "READY=1");
 	kill(d.pid, SIGTERM);
@@ -90,7 +87,7 @@ START_TEST(socket_activation)
 	early = raw_connect(&d);
 	raw_text(early, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
 	daemon_configure(&d, &(struct daemon_conf){ 0 });
-	ck_assert_ptr_null(daemon_try(&d, &(int){ 0 }));
+	daemon_start_again(&d);
 	ck_assert(raw_reply(early, &reply, false));
 	ck_assert_int_eq(reply.status, 200);
 	reply_release(&reply);

@@ -22,17 +22,6 @@
 #define QUICK "backoff_min = 0.001; backoff_max = 0.05;"
 /* clang-format on */
 
-static char *
-submit(const struct daemon *d, const char *steps, const char *options)
-{
-	json_t *input = json_loads(steps, 0, NULL);
-	json_t *members = json_loads(options, 0, NULL);
-
-	ck_assert_ptr_nonnull(input);
-	ck_assert_ptr_nonnull(members);
-	return desk_submit(d, "hubtest.script", input, members);
-}
-
 /* Until it is in that state; it has had so many attempts, and the reason of the
  * last one that failed has this in it (NULL: none has). */
 static void
@@ -58,14 +47,14 @@ START_TEST(one_after_the_other)
 
 	daemon_start(&d, &(struct daemon_conf){ SERVICE });
 	require_end(&d,
-	    submit(&d,
+	    desk_submit_script(&d,
 		"[{\"do\":\"reply\",\"value\":[{\"do\":\"incr\","
 		"\"key\":\"chained\",\"on_success\":true}]}]",
 		"{\"then\":\"hubtest.script\"}"),
 	    "succeeded", 1, NULL);
 	desk_require_number(&d, "chained", 1);
 	require_end(&d,
-	    submit(&d, "[{\"do\":\"reject\"}]",
+	    desk_submit_script(&d, "[{\"do\":\"reject\"}]",
 		"{\"then\":\"hubtest.script\","
 		"\"on_failure\":\"hubtest.tick\"}"),
 	    "failed", 1, "told to reject");
@@ -81,14 +70,14 @@ START_TEST(a_crash_is_an_attempt)
 	daemon_start(&d, &(struct daemon_conf){ SERVICE, .tasks = QUICK });
 	d.crashes = true;
 	require_end(&d,
-	    submit(&d,
+	    desk_submit_script(&d,
 		"[{\"do\":\"crash\",\"before\":2},"
 		"{\"do\":\"incr\",\"key\":\"n\",\"on_success\":true}]",
 		"{}"),
 	    "succeeded", 2, "SIGSEGV");
 	desk_require_number(&d, "n", 1);
 	require_end(&d,
-	    submit(&d,
+	    desk_submit_script(&d,
 		"[{\"do\":\"incr\",\"key\":\"n\",\"on_success\":true},"
 		"{\"do\":\"crash\"}]",
 		"{\"max_attempts\":2}"),
@@ -105,7 +94,7 @@ START_TEST(a_time_limit)
 	daemon_start(&d, &(struct daemon_conf){ SERVICE, .tasks = QUICK });
 	d.crashes = true;
 	require_end(&d,
-	    submit(&d, "[{\"do\":\"hang\"}]",
+	    desk_submit_script(&d, "[{\"do\":\"hang\"}]",
 		"{\"time_limit\":0.1,\"max_attempts\":1}"),
 	    "dead", 1, "time limit");
 	daemon_stop(&d);
@@ -123,7 +112,7 @@ START_TEST(a_limit_for_a_handler)
 		.tasks = "limits = ( { handler = \"hubtest.script\";"
 			 "concurrency = 1; } );" });
 	for (int i = 0; i < 6; i++)
-		id[i] = submit(&d,
+		id[i] = desk_submit_script(&d,
 		    "[{\"do\":\"lock\",\"name\":\"l\"},"
 		    "{\"do\":\"sleep\",\"seconds\":0.02}]",
 		    "{}");
@@ -190,12 +179,11 @@ END_TEST
 START_TEST(the_poison_of_a_family)
 {
 	struct daemon d;
-	int status;
 	char *id;
 
 	daemon_start(&d, &(struct daemon_conf){ SERVICE, .tasks = QUICK });
 	d.crashes = true;
-	id = submit(&d,
+	id = desk_submit_script(&d,
 	    "[{\"do\":\"sleep\",\"seconds\":0.3},"
 	    "{\"do\":\"incr\",\"key\":\"seen\"},{\"do\":\"hang\"}]",
 	    "{\"max_attempts\":2}");
@@ -204,7 +192,7 @@ START_TEST(the_poison_of_a_family)
 		kill(d.pid, SIGKILL);
 		ck_assert_int_eq(daemon_wait(&d), 128 + SIGKILL);
 		daemon_require_no_child(&d);
-		ck_assert_ptr_null(daemon_try(&d, &status));
+		daemon_start_again(&d);
 	}
 	require_end(&d, id, "dead", 2, "the service ended");
 	daemon_stop(&d);

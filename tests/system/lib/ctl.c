@@ -125,6 +125,31 @@ ctl_ask(const struct daemon *daemon, const char *cmd, ...)
 
 /* --------------------------------------------------------------- status */
 
+void
+ctl_reload(const struct daemon *daemon)
+{
+	json_t *answer = ctl_ask(daemon, "reload", NULL);
+
+	ck_assert_msg(ctl_int(answer, "code") == 0, "reload: %s",
+	    ctl_text(answer, "message"));
+	json_decref(answer);
+}
+
+void
+ctl_reload_refused(const struct daemon *daemon, const char *part, ...)
+{
+	json_t *answer = ctl_ask(daemon, "reload", NULL);
+	va_list ap;
+
+	ck_assert_msg(ctl_int(answer, "code") == 1, "not refused: %s",
+	    ctl_text(answer, "message"));
+	va_start(ap, part);
+	for (; part != NULL; part = va_arg(ap, const char *))
+		text_require("the reason", ctl_text(answer, "message"), part);
+	va_end(ap);
+	json_decref(answer);
+}
+
 json_t *
 ctl_status(const struct daemon *daemon)
 {

@@ -28,6 +28,12 @@ json_t *ctl_line(const struct daemon *daemon, const char *line);
 /* The next answer that is no event from an open control connection. */
 json_t *ctl_read(int fd);
 
+/* A reload that has to go well; one that has to be refused, with a reason that
+ * has all of these parts (NULL ends them). */
+void ctl_reload(const struct daemon *daemon);
+void ctl_reload_refused(const struct daemon *daemon, const char *part, ...)
+    __attribute__((sentinel));
+
 /* `data` of status, a new reference; fails the test when there is none. */
 json_t *ctl_status(const struct daemon *daemon);
 

@@ -87,8 +87,18 @@ void daemon_spawn(struct daemon *daemon, int ready_fd);
  * the latter case `*status` is its exit status and it is gone. */
 char *daemon_try(struct daemon *daemon, int *status);
 
-/* All of it, and READY is required. */
+/* All of it, and READY is required; the last step of it alone. */
 void daemon_start(struct daemon *daemon, const struct daemon_conf *conf);
+void daemon_start_again(struct daemon *daemon);
+
+/* The start has to fail as one with a bad config does, with a reason that has
+ * all of these parts (NULL ends them). */
+void daemon_require_refused(struct daemon *daemon, const char *part, ...)
+    __attribute__((sentinel));
+
+/* The master that went to the background, by its pid file; the test is its
+ * next subreaper. */
+void daemon_adopt(struct daemon *daemon);
 
 /* Waits for the end of the master and returns its exit status, or 128 + signal.
  * The process is then reaped. */

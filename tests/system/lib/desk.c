@@ -12,6 +12,7 @@
 #include "desk.h"
 #include "http.h"
 #include "proc.h"
+#include "text.h"
 
 static json_t *
 ask(const struct daemon *daemon, json_t *members, const char *cmd, va_list ap)
@@ -76,6 +77,15 @@ desk_data(const struct daemon *daemon, json_t *members, const char *cmd, ...)
 	data = json_incref(json_object_get(answer, "data"));
 	json_decref(answer);
 	return data;
+}
+
+json_t *
+desk_json(const char *text)
+{
+	json_t *json = json_loads(text, JSON_DECODE_ANY, NULL);
+
+	ck_assert_msg(json != NULL, "%s", text);
+	return json;
 }
 
 json_t *
@@ -162,6 +172,37 @@ desk_require_queue(const struct daemon *daemon, const char *queue,
 		    wish.last, wanted);
 }
 
+long
+desk_outbox(const struct daemon *daemon, const char *member)
+{
+	json_t *answer = desk_ask(daemon, NULL, "hub", NULL);
+	json_t *data = json_object_get(answer, "data");
+	long value = ctl_int(json_object_get(data, "outbox"), member);
+
+	json_decref(answer);
+	return value;
+}
+
+static bool
+outbox_has(void *ctx)
+{
+	struct wish *wish = ctx;
+
+	wish->last = desk_outbox(wish->daemon, wish->member);
+	return wish->last == wish->wanted;
+}
+
+void
+desk_require_outbox(const struct daemon *daemon, const char *member,
+    long wanted)
+{
+	struct wish wish = { daemon, NULL, member, wanted, 0, NULL };
+
+	if (!proc_until(daemon->pidfd, outbox_has, &wish))
+		ck_abort_msg("the outbox's %s is %ld and never %ld", member,
+		    wish.last, wanted);
+}
+
 static bool
 job_is(void *ctx)
 {
@@ -200,6 +241,14 @@ desk_submit(const struct daemon *daemon, const char *handler, json_t *input,
 	return id;
 }
 
+char *
+desk_submit_script(const struct daemon *daemon, const char *steps,
+    const char *options)
+{
+	return desk_submit(daemon, "hubtest.script", desk_json(steps),
+	    options != NULL ? desk_json(options) : NULL);
+}
+
 json_t *
 desk_script(const struct daemon *daemon, json_t *steps)
 {
@@ -210,4 +259,19 @@ desk_script(const struct daemon *daemon, json_t *steps)
 	ck_assert_int_eq(ctl_int(data, "status"), 200);
 	json_decref(data);
 	return results;
+}
+
+json_t *
+desk_trace(const struct daemon *daemon, const char *queue, size_t i)
+{
+	char *prefix = text_format("got:%s:", queue);
+	json_t *data = desk_data(daemon, NULL, "list", prefix, NULL);
+	json_t *one = json_incref(
+	    json_object_get(json_array_get(json_object_get(data, "keys"), i),
+		"json"));
+
+	ck_assert_msg(one != NULL, "%s has no message %zu", queue, i);
+	json_decref(data);
+	free(prefix);
+	return one;
 }

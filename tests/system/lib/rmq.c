@@ -356,6 +356,7 @@ struct wish {
 	const char *queue;
 	long (*count)(rmq c, const char *queue);
 	long wanted, last;
+	bool or_less;
 	struct letter *letter;
 };
 
@@ -365,49 +366,44 @@ count_is(void *ctx)
 	struct wish *wish = ctx;
 
 	wish->last = wish->count(wish->c, wish->queue);
-	return wish->last == wish->wanted;
+	return wish->last == wish->wanted ||
+	    (wish->or_less && wish->last < wish->wanted);
+}
+
+static void
+require_count(const struct daemon *daemon, struct wish wish, const char *what)
+{
+	if (!proc_until(daemon->pidfd, count_is, &wish))
+		ck_abort_msg("%s has %ld %s and never %ld%s", wish.queue,
+		    wish.last, what, wish.wanted,
+		    wish.or_less ? " or less" : "");
 }
 
 void
 rmq_require_ready(const struct daemon *daemon, rmq c, const char *queue,
     long wanted)
 {
-	struct wish wish = { c, queue, rmq_ready, wanted, 0, NULL };
-
-	if (!proc_until(daemon->pidfd, count_is, &wish))
-		ck_abort_msg("%s has %ld messages and never %ld", queue,
-		    wish.last, wanted);
-}
-
-static bool
-count_is_below(void *ctx)
-{
-	struct wish *wish = ctx;
-
-	wish->last = rmq_ready(wish->c, wish->queue);
-	return wish->last <= wish->wanted;
+	require_count(daemon,
+	    (struct wish){ c, queue, rmq_ready, .wanted = wanted }, "messages");
 }
 
 void
 rmq_require_ready_below(const struct daemon *daemon, rmq c, const char *queue,
     long most)
 {
-	struct wish wish = { c, queue, NULL, most, 0, NULL };
-
-	if (!proc_until(daemon->pidfd, count_is_below, &wish))
-		ck_abort_msg("%s has %ld messages and never only %ld", queue,
-		    wish.last, most);
+	require_count(daemon,
+	    (struct wish){ c, queue, rmq_ready, .wanted = most,
+		.or_less = true },
+	    "messages");
 }
 
 void
 rmq_require_consumers(const struct daemon *daemon, rmq c, const char *queue,
     long wanted)
 {
-	struct wish wish = { c, queue, rmq_consumers, wanted, 0, NULL };
-
-	if (!proc_until(daemon->pidfd, count_is, &wish))
-		ck_abort_msg("%s has %ld consumers and never %ld", queue,
-		    wish.last, wanted);
+	require_count(daemon,
+	    (struct wish){ c, queue, rmq_consumers, .wanted = wanted },
+	    "consumers");
 }
 
 static bool
@@ -424,8 +420,21 @@ void
 rmq_await(const struct daemon *daemon, rmq c, const char *queue,
     struct letter *letter)
 {
-	struct wish wish = { c, queue, NULL, 0, 0, letter };
+	struct wish wish = { c, queue, .letter = letter };
 
 	if (!proc_until(daemon->pidfd, is_taken, &wish))
 		ck_abort_msg("no message comes to %s", queue);
+}
+
+rmq
+rmq_start(struct daemon *daemon, const struct daemon_conf *conf,
+    const char *queue, long consumers)
+{
+	rmq c;
+
+	broker_open();
+	broker_service(daemon, conf, NULL);
+	c = rmq_open();
+	rmq_require_consumers(daemon, c, queue, consumers);
+	return c;
 }

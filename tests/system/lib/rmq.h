@@ -37,6 +37,10 @@ struct letter {
 /* To the vhost of this test. */
 rmq rmq_open(void);
 void rmq_close(rmq c);
+/* The beginning of most tests: a vhost, and a service there that consumes that
+ * queue so many times; then opens. */
+rmq rmq_start(struct daemon *daemon, const struct daemon_conf *conf,
+    const char *queue, long consumers);
 
 /* Durable; `arguments` may be NULL. */
 void rmq_queue(rmq c, const char *name, const amqp_table_t *arguments);
