@@ -151,7 +151,10 @@ START_TEST(crashes)
 		struct run run;
 		json_t *status;
 
-		ctl_run(&d, &run, "call", handlers[i], NULL);
+		/* what would not end does so with the patience of who asks */
+		ctl_run(&d, &run, "--timeout",
+		    strcmp(handlers[i], "misbehave.spin") == 0 ? "5" : "60",
+		    "call", handlers[i], NULL);
 		ck_assert_msg(run.status == 1, "%s: %d %s%s", handlers[i],
 		    run.status, run.out, run.err);
 		ck_assert_str_ne(run.err, "");
