@@ -266,15 +266,16 @@ not_in_valgrind = backoff buf log_line mem policy hub_exchange jobs_index \
 # process is the first to run, and looks for leaks at its end, which takes most
 # of the time.
 one_process = address amqp_status arguments bindings call call_api call_data \
-	call_id call_json chan clock cmd conf conf_amqp conf_nearest conf_print \
-	conf_source conf_work consume ctl_client ctl_format ctl_render \
-	ctl_render_hub ctl_render_work data delivery effects head histogram \
-	hub_client idempotency msg outbox pools prefer problem publish \
-	rabbit_event rabbit_props rabbit_write route schedule scoreboard seen \
-	siphash store_data store_db store_jobs task_attrs topology uri url utf8 \
-	why wire work work_call work_follow
+	call_id call_json call_wait call_work chan clock cmd conf conf_amqp \
+	conf_nearest conf_print conf_source conf_work consume ctl_client \
+	ctl_format ctl_render ctl_render_hub ctl_render_work data delivery \
+	desk_order effects head histogram hub_client hub_watch idempotency \
+	keys lock msg outbox peer pools prefer problem publish rabbit_event \
+	rabbit_props rabbit_write route schedule scoreboard seen siphash \
+	store_data store_db store_jobs task_attrs topology uri url utf8 why \
+	wire work work_call work_follow
 # What takes long comes first, so that the last ones end together.
-valgrind_first = keys lock peer desk_order work
+valgrind_first = peer keys work lock
 valgrind_unit = $(filter-out $(not_in_valgrind),$(unit_tests:$B/tests/unit/test_%=%))
 check-valgrind: all tests
 	VALGRIND=1 ONE_PROCESS='$(one_process)' $(run_tests) \

@@ -101,6 +101,55 @@ hub_run(int ready_fd)
 	exit(0);
 }
 
+static inline int
+hub_discard(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static inline void
+hub_discard_tree(const char *path)
+{
+	ck_assert_int_eq(nftw(path, hub_discard, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+/* In valgrind most of the time of a hub goes to the translation of the code that
+ * starts and ends it: done once here, with a store of nobody's, the hubs that
+ * are forked have it. */
+static inline void
+hub_warm_up(void)
+{
+	static bool done;
+	char *dir = hub_conf->service.state_dir;
+	struct child child = { .spec = { .role_id = ROLE_HUB,
+				   .role = &hub_role,
+				   .generation = 1 } };
+	char other[] = "/tmp/test_hub.XXXXXX";
+	struct why why;
+
+	if (done || getenv("VALGRIND") == NULL)
+		return;
+	done = true;
+	ck_assert_ptr_nonnull(mkdtemp(other));
+	hub_conf->service.state_dir = other;
+	ck_assert_int_eq(board_create(&child.spec.board, 64), 0);
+	child.spec.hub_fd = fcntl(hub_listen_fd, F_DUPFD_CLOEXEC, 0);
+	child.spec.conf = child.conf = hub_conf;
+	child.board = &child.spec.board;
+	child.slot = &child.board->slot[0];
+	ck_assert_int_eq(loop_init(&child.loop), 0);
+	ck_assert_msg(hub_role.init(&child, &why) == 0, "%s", why.text);
+	hub_role.fini(&child);
+	loop_release(&child.loop);
+	close(child.spec.hub_fd);
+	board_release(&child.spec.board);
+	hub_discard_tree(other);
+	hub_conf->service.state_dir = dir;
+}
+
 /* Returns when it is ready. */
 static inline void
 hub_start(void)
@@ -108,6 +157,7 @@ hub_start(void)
 	int ready[2];
 	char byte;
 
+	hub_warm_up();
 	ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0);
 	hub_pid = fork();
 	ck_assert_int_ne(hub_pid, -1);
@@ -179,15 +229,6 @@ hub_set_up(void)
 	ck_assert_int_eq(listen(hub_listen_fd, 511), 0);
 }
 
-static inline int
-hub_discard(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 static inline void
 hub_tear_down(void)
 {
@@ -196,8 +237,7 @@ hub_tear_down(void)
 	close(hub_listen_fd);
 	board_release(&hub_board);
 	conf_free(hub_conf);
-	ck_assert_int_eq(nftw(hub_dir, hub_discard, 8, FTW_DEPTH | FTW_PHYS),
-	    0);
+	hub_discard_tree(hub_dir);
 }
 
 /* --- clients */
