@@ -12,6 +12,7 @@
 
 #include "amqp/consume.h"
 #include "amqp/orders_impl.h"
+#include "amqp/publish.h"
 #include "amqp/topology.h"
 #include "base/clock.h"
 #include "core/retry.h"
@@ -139,9 +140,12 @@ orders_queues(struct orders *orders, struct order *order)
 
 	if (order->queues == NULL)
 		order->queues = json_array();
-	if (order->at == conf->queue.n)
+	if (order->at == conf->queue.n) {
+		/* what is here, too, is of this moment then */
+		publish_tell(orders->amqp->publish);
 		return orders_report(orders, order, HUB_OK, "",
 		    json_pack("{s:O}", "queues", order->queues));
+	}
 	queue = &conf->queue.v[order->at];
 	if (order->queue[0] == '\0' || strcmp(order->queue, queue->name) == 0) {
 		if (queue_ask(orders, queue->name, &work, &why) ==

@@ -176,12 +176,15 @@ desk_hub(struct desk_ask *ask)
 	desk_answer(ask->conn, CMD_OK, "", report_hub(ask->conn->hub));
 }
 
+/* What the child says of itself comes before its report. */
 static void
 queues_on_report(struct desk_conn *conn, json_t *data, const json_t *report,
     const char *why)
 {
 	struct why text;
 
+	json_decref(data);
+	data = report_queues(conn->hub);
 	report_add_broker(data, report);
 	if (*why == '\0') {
 		desk_answer(conn, CMD_OK, "", data);
@@ -195,13 +198,12 @@ void
 desk_queues(struct desk_ask *ask)
 {
 	struct hub *hub = ask->conn->hub;
-	json_t *data = report_queues(hub);
 
 	if (conf_has_broker(hub->conf))
 		desk_order(ask, &(struct msg_ORDER){ .what = ORDER_QUEUES },
-		    data, queues_on_report);
+		    NULL, queues_on_report);
 	else
-		desk_answer(ask->conn, CMD_OK, "", data);
+		desk_answer(ask->conn, CMD_OK, "", report_queues(hub));
 }
 
 void

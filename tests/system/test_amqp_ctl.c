@@ -167,6 +167,34 @@ START_TEST(queues_show_what_the_broker_has)
 }
 END_TEST
 
+/* What is told of it otherwise is as old as amqp.refresh. */
+START_TEST(queues_show_this_moment)
+{
+	static const struct daemon_conf seldom = {
+		.module = { "hello", "hubtest", "messages" },
+		.modules = MODULE_GATE,
+		.amqp = "broker = \"$BROKER\"; refresh = 600.0; queues = ("
+			"  { name = \"gate\"; handler = \"gate.pass\"; },"
+			"  { name = \"work\";"
+			"    handler = \"messages.record\"; } );",
+	};
+	int gate;
+
+	start(&seldom);
+	gate = gate_make(&d);
+	for (int i = 0; i < 5; i++) {
+		rmq_post_text(c, "gate", NULL, "%d", i);
+		require_row("gate", "running", 1);
+		ck_assert_int_eq(desk_queue(&d, "gate", "unacked"), 1);
+		gate_let(gate, 1);
+		require_row("gate", "running", 0);
+		require_row("gate", "unacked", 0);
+	}
+	close(gate);
+	stop();
+}
+END_TEST
+
 /* ------------------------------------------------------------------ publish */
 
 START_TEST(publish_tells_what_became_of_it)
@@ -446,6 +474,7 @@ main(int argc, char *argv[])
 	const struct suite_case cases[] = {
 		CASE(status_shows_the_connection),
 		CASE(queues_show_what_the_broker_has),
+		CASE(queues_show_this_moment),
 		CASE(publish_tells_what_became_of_it),
 		CASE(dead_letters_are_listed_and_retried),
 		CASE(a_signal_is_told),
