@@ -263,9 +263,12 @@ consume_new(struct amqp *amqp)
 		consumer->most = (unsigned)conf_prefetch_most(conf,
 		    &conf->queue.v[i]);
 		consumer->prefetch = consumer->least;
+		consumer->capacity = (unsigned)conf_capacity(conf,
+		    &conf->queue.v[i]);
 		consume->of_queue[i] = consumer;
 	}
 	buf_init(&consume->scratch, SIZE_MAX / 2);
+	loop_timer_init(&consume->held, deliveries_on_held, consume);
 	link_init(&consume->link, amqp, &consume_owner, consume);
 	return consume;
 }

@@ -16,6 +16,8 @@ struct consumer {
 	bool consuming;
 	unsigned prefetch, unsettled, stuck;
 	unsigned least, most;		/* prefetch */
+	unsigned capacity;		/* that can be begun at once */
+	unsigned held;			/* settled and not acked */
 	unsigned missing;		/* looks that found no consumer */
 	bool renew;			/* see consume_renew() */
 	uint64_t ticked;
@@ -27,7 +29,7 @@ struct consumer {
  * list by their delivery tags. */
 struct delivery {
 	struct delivery *prev, *next;
-	struct delivery *next_done;	/* settled in this round */
+	struct delivery *next_done;	/* settled */
 	struct consumer *consumer;
 	uint64_t tag, size;
 	uint32_t handle;		/* of the DELIVER; 0: nobody answers */
@@ -42,6 +44,7 @@ struct consume {
 	struct consumer **of_queue;	/* by index in conf->queue, or NULL */
 	struct delivery *deliveries;	/* utlist.h, in the order of tags */
 	struct delivery *done;		/* to be acked */
+	struct loop_timer held;		/* …at the latest; not always set */
 	size_t open;			/* not settled, but for stuck ones */
 	bool renew;			/* one of them is */
 	struct buf scratch;
@@ -55,6 +58,8 @@ void delivery_begin(struct consumer *consumer,
     const struct rabbit_event *event);
 /* The end of a round: acks. */
 void deliveries_ack(struct consume *consume);
+/* Of consume.held. */
+void deliveries_on_held(void *consume);
 /* The connection is gone, and with it the tags. */
 void deliveries_forget(struct consume *consume);
 

@@ -5,9 +5,12 @@
  *
  * Called by consume.c. Acks are gathered until the end of the round: all that
  * is settled at the start of the list goes in one ack ("and everything
- * before"), the rest one by one, and all of it in one write. Always an ack:
- * what is to become of a message (again later, a dead letter) the hub has seen
- * to before it says SETTLED.
+ * before"), which costs the broker no more than that of a single message, and
+ * all of it in one write. What is settled behind one that is not waits a moment
+ * for it, if the broker may send us enough without that ack; then it is acked
+ * one by one. Always an ack: what is to become of a
+ * message (again later, a dead letter) the hub has seen to before it says
+ * SETTLED.
  *
  * The exception is a message that is too large for the hub: rejected, so that
  * the broker itself puts it, whole, where dead messages go; where it knows of
@@ -26,6 +29,8 @@
 
 /* For so many that are stuck others come in their stead. */
 #define STUCK_MAX 100
+/* That long it is settled and not acked. */
+#define DELIVERY_HELD_NS (5 * NS_PER_MS)
 /* After the hub had no room for it. */
 #define DELIVERY_AGAIN_NS NS_PER_S
 
@@ -45,6 +50,7 @@ delivery_on_settled(struct delivery *delivery, enum settled_how how)
 	LL_PREPEND2(consume->done, delivery, next_done);
 	consume->open--;
 	consumer->unsettled--;
+	consumer->held++;
 	consumer->count.acked++;
 	if (how == SETTLED_RETRY)
 		consumer->count.retried++;
@@ -203,11 +209,79 @@ deliveries_take_run(struct consume *consume)
 	return tag;
 }
 
+/* With half of its prefetch, and twice what can be begun, for others. */
+static bool
+consumer_may_wait(const struct consumer *consumer)
+{
+	return consumer->held <= consumer->prefetch / 2 &&
+	    consumer->held + 2 * consumer->capacity <= consumer->prefetch;
+}
+
+static bool
+deliveries_may_wait(const struct consume *consume)
+{
+	const struct delivery *delivery = NULL;
+
+	if (consume->amqp->draining)
+		return false;
+	LL_FOREACH2(consume->done, delivery, next_done)
+	{
+		if (!consumer_may_wait(delivery->consumer))
+			return false;
+	}
+	return true;
+}
+
+static void
+delivery_free(struct delivery *delivery)
+{
+	delivery->consumer->held -= delivery->settled;
+	free(delivery);
+}
+
+static void
+deliveries_free_acked(struct consume *consume)
+{
+	struct delivery **at = &consume->done, *delivery;
+
+	while ((delivery = *at) != NULL) {
+		if (!delivery->acked) {
+			at = &delivery->next_done;
+			continue;
+		}
+		*at = delivery->next_done;
+		delivery_free(delivery);
+	}
+}
+
+static int
+deliveries_ack_each(struct consume *consume)
+{
+	struct delivery *delivery;
+	int result = 0;
+
+	while (result == 0 && (delivery = consume->done) != NULL) {
+		result = rabbit_ack(consume->link.rabbit, delivery->tag, false);
+		consume->done = delivery->next_done;
+		DL_DELETE(consume->deliveries, delivery);
+		delivery_free(delivery);
+	}
+	return result;
+}
+
+void
+deliveries_on_held(void *ctx)
+{
+	struct consume *consume = ctx;
+
+	if (deliveries_ack_each(consume) == -1)
+		link_fail(&consume->link, "cannot acknowledge");
+}
+
 void
 deliveries_ack(struct consume *consume)
 {
-	struct rabbit *rabbit = consume->link.rabbit;
-	struct delivery *delivery, *next;
+	struct loop *loop = consume->amqp->loop;
 	uint64_t upto;
 	int result = 0;
 
@@ -215,18 +289,15 @@ deliveries_ack(struct consume *consume)
 		return;
 	upto = deliveries_take_run(consume);
 	if (upto != 0)
-		result = rabbit_ack(rabbit, upto, true);
-	for (delivery = consume->done; delivery != NULL; delivery = next) {
-		next = delivery->next_done;
-		if (!delivery->acked) {
-			DL_DELETE(consume->deliveries, delivery);
-			if (result == 0)
-				result = rabbit_ack(rabbit, delivery->tag,
-				    false);
-		}
-		free(delivery);
-	}
-	consume->done = NULL;
+		result = rabbit_ack(consume->link.rabbit, upto, true);
+	deliveries_free_acked(consume);
+	if (result == 0 && !deliveries_may_wait(consume))
+		result = deliveries_ack_each(consume);
+	if (consume->done == NULL)
+		loop_timer_cancel(loop, &consume->held);
+	else if (!loop_timer_is_set(&consume->held))
+		loop_timer_set(loop, &consume->held,
+		    loop_now(loop) + DELIVERY_HELD_NS);
 	if (result == -1)
 		link_fail(&consume->link, "cannot acknowledge");
 }
@@ -243,8 +314,9 @@ deliveries_forget(struct consume *consume)
 			hub_forget(consume->amqp->hub, delivery->handle);
 			delivery->consumer->unsettled--;
 		}
-		free(delivery);
+		delivery_free(delivery);
 	}
+	loop_timer_cancel(consume->amqp->loop, &consume->held);
 	consume->deliveries = NULL;
 	consume->done = NULL;
 	consume->open = 0;

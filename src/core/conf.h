@@ -141,6 +141,8 @@ size_t conf_find_queue(const struct conf *conf, struct msg_bytes name);
  * quick. */
 #define CONF_WORKER_MESSAGES 16
 
+/* So many messages of that queue can be begun at once. */
+int conf_capacity(const struct conf *conf, const struct conf_queue *queue);
 /* So many messages of that queue an amqp child holds unacknowledged: to begin
  * with, and at most, when it finds that they are quick. */
 int conf_prefetch(const struct conf *conf, const struct conf_queue *queue);

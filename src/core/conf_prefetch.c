@@ -16,9 +16,8 @@ at_most(int n, int most)
 	return n < most ? n : most;
 }
 
-/* As many as can be begun at once. */
-static int
-prefetch_capacity(const struct conf *conf, const struct conf_queue *queue)
+int
+conf_capacity(const struct conf *conf, const struct conf_queue *queue)
 {
 	int n = conf->task_workers.max;
 
@@ -44,7 +43,7 @@ conf_prefetch(const struct conf *conf, const struct conf_queue *queue)
 		return queue->prefetch;
 	if (conf->amqp.prefetch > 0)
 		return conf->amqp.prefetch;
-	return prefetch_capacity(conf, queue);
+	return conf_capacity(conf, queue);
 }
 
 int

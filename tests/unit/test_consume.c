@@ -9,7 +9,7 @@
 #include "fake_hub.h"
 #include "fake_rabbit.h"
 
-#include "amqp/consume.h"
+#include "amqp/consume_impl.h"
 #include "amqp/look.h"
 #include "amqp/status.h"
 #include "amqp/topology.h"
@@ -281,6 +281,125 @@ START_TEST(one_ack_for_many)
 }
 END_TEST
 
+static bool
+two_are_settled(void)
+{
+	return count_of(0).acked >= 2;
+}
+
+static bool
+an_ack_was_sent(void)
+{
+	return fake_rabbit.log.len > 0;
+}
+
+/* To be asked in the loop: it may be up again when that has ended. */
+static bool
+is_down(void)
+{
+	return is_idle() && !count_of(0).consuming;
+}
+
+static bool
+twenty_are_here(void)
+{
+	return count_of(0).delivered >= 20;
+}
+
+/* So quick that the prefetch is 20; without 2 of them there is still twice what
+ * can be begun. */
+static void
+deliver_quick_ones(uint32_t handle[20])
+{
+	consume_tick(amqp.consume, NS_PER_S);
+	for (unsigned i = 0; i < 20; i++)
+		deliver(i + 1, "x");
+	run_until(twenty_are_here);
+	consume_tick(amqp.consume, NS_PER_S + 10 * NS_PER_MS);
+	run_until(at_once);
+	fake_rabbit_was_asked("cancel 0.brood\nconsume q 0.brood 20\n");
+	for (unsigned i = 0; i < 20; i++)
+		handle[i] = hub_gets("x");
+}
+
+/* All in one piece; nothing is acked, and will not be for the time it takes. */
+static void
+held_are(const uint32_t *handle, unsigned n, bool (*settled)(void))
+{
+	for (unsigned i = 0; i < n; i++)
+		wire_send(&fake_hub.wire, MSG_SETTLED, handle[i],
+		    &(struct msg_SETTLED){ .how = SETTLED_DONE });
+	wire_flush(&fake_hub.wire);
+	run_until(settled);
+	fake_rabbit_was_asked("");
+	loop_timer_cancel(&loop, &amqp.consume->held);
+}
+
+START_TEST(acks_wait_for_what_is_before_them)
+{
+	uint32_t handle[20];
+
+	deliver_quick_ones(handle);
+	held_are(handle + 1, 1, one_is_settled);
+	hub_settles(handle[0], SETTLED_DONE);
+	run_until(two_are_settled);
+	fake_rabbit_was_asked("ack 2 multiple\n");
+}
+END_TEST
+
+START_TEST(not_many_acks_wait)
+{
+	uint32_t handle[20];
+
+	deliver_quick_ones(handle);
+	held_are(handle + 1, 2, two_are_settled);
+	hub_settles(handle[3], SETTLED_DONE);
+	run_until(three_are_settled);
+	fake_rabbit_was_asked("ack 4\nack 3\nack 2\n");
+	hub_settles(handle[0], SETTLED_DONE);
+	run_until(an_ack_was_sent);
+	fake_rabbit_was_asked("ack 1 multiple\n");
+}
+END_TEST
+
+START_TEST(acks_do_not_wait_for_long)
+{
+	uint32_t handle[20];
+
+	deliver_quick_ones(handle);
+	hub_settles(handle[1], SETTLED_DONE);
+	run_until(one_is_settled);
+	fake_rabbit_was_asked("");
+	run_until(an_ack_was_sent);
+	fake_rabbit_was_asked("ack 2\n");
+}
+END_TEST
+
+START_TEST(acks_that_wait_end_with_the_connection)
+{
+	uint32_t handle[20];
+
+	deliver_quick_ones(handle);
+	held_are(handle + 1, 1, one_is_settled);
+	fake_rabbit_event(
+	    &(struct rabbit_event){ .kind = RABBIT_GONE, .text = "reset" });
+	run_until(is_down);
+	ck_assert_ptr_null(strstr(fake_rabbit.log.data, "ack"));
+}
+END_TEST
+
+START_TEST(acks_do_not_wait_in_a_drain)
+{
+	uint32_t handle[20];
+
+	deliver_quick_ones(handle);
+	held_are(handle + 1, 1, one_is_settled);
+	amqp.draining = true;
+	run_until(at_once);
+	fake_rabbit_was_asked("ack 2\n");
+}
+END_TEST
+
 START_TEST(a_hub_without_room_is_asked_again)
 {
 	deliver(1, "one");
@@ -308,13 +427,6 @@ START_TEST(a_new_hub_gets_it_again)
 	fake_rabbit_was_asked("ack 1 multiple\n");
 }
 END_TEST
-
-/* To be asked in the loop: it may be up again when that has ended. */
-static bool
-is_down(void)
-{
-	return is_idle() && !count_of(0).consuming;
-}
 
 START_TEST(a_lost_broker_is_forgotten)
 {
@@ -546,6 +658,11 @@ main(void)
 	tcase_add_test(tcase, consumes_what_has_a_handler);
 	tcase_add_test(tcase, acks_after_the_work_in_any_order);
 	tcase_add_test(tcase, one_ack_for_many);
+	tcase_add_test(tcase, acks_wait_for_what_is_before_them);
+	tcase_add_test(tcase, not_many_acks_wait);
+	tcase_add_test(tcase, acks_do_not_wait_for_long);
+	tcase_add_test(tcase, acks_that_wait_end_with_the_connection);
+	tcase_add_test(tcase, acks_do_not_wait_in_a_drain);
 	tcase_add_test(tcase, a_hub_without_room_is_asked_again);
 	tcase_add_test(tcase, a_new_hub_gets_it_again);
 	tcase_add_test(tcase, a_lost_broker_is_forgotten);
