@@ -3,9 +3,9 @@
  * attrs - the parts of a RUN that a handler looks up by name.
  *
  * Called by run.c. The frame that they came in is gone by the time a handler
- * asks, so they are copied: an entry for each, and behind them all texts, in one
- * piece of memory. There are tens of them at most, and a handler asks for two
- * or three: a table to hash into would cost more than it saves.
+ * asks, so they are copied: an entry for each, and all texts behind them, in
+ * one piece of memory. There are tens of them at most, and a handler asks for
+ * two or three: a table to hash into would cost more than it saves.
  */
 #include "task/attrs.h"
 

@@ -34,8 +34,8 @@ run_alloc(const struct msg_RUN *msg, struct why *why)
 {
 	/* with a NUL for each */
 	size_t size = sizeof(struct run) + msg->handler.len + msg->method.len +
-	    msg->path.len + msg->peer.len + msg->id.len +
-	    msg->traceparent.len + msg->type.len + msg->body.len + 8;
+	    msg->path.len + msg->peer.len + msg->id.len + msg->traceparent.len +
+	    msg->type.len + msg->body.len + 8;
 	struct run *run = mem_try_alloc(size);
 
 	if (run == NULL)

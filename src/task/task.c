@@ -43,9 +43,9 @@
 
 struct task {
 	struct child *child;
-	struct run *runs; /* to be run, in their order */
-	size_t waiting;	  /* in that list */
-	uint64_t dropped; /* what comes after that is dropped, too */
+	struct run *runs;  /* to be run, in their order */
+	size_t waiting;	   /* in that list */
+	uint64_t dropped;  /* what comes after that is dropped, too */
 	size_t unanswered; /* DONEs */
 	char path[CONF_PATH_SIZE];
 };
@@ -240,8 +240,7 @@ task_run_some(struct task *task)
 			took_ns += task_run(task, run);
 		run_free(run);
 		untold++;
-	} while (
-	    (untold < TOLD_LEAST || untold < task->waiting) &&
+	} while ((untold < TOLD_LEAST || untold < task->waiting) &&
 	    took_ns < TOLD_NS);
 	child_set_spare(child, task->runs == NULL);
 	hub_cork(child->hub, false);
