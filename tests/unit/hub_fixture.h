@@ -116,9 +116,9 @@ hub_discard_tree(const char *path)
 	ck_assert_int_eq(nftw(path, hub_discard, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
-/* In valgrind most of the time of a hub goes to the translation of the code that
- * starts and ends it: done once here, with a store of nobody's, the hubs that
- * are forked have it. */
+/* In valgrind most of the time of a hub goes to the translation of the code
+ * that starts and ends it: done once here, with a store of nobody's, the hubs
+ * that are forked have it. */
 static inline void
 hub_warm_up(void)
 {

@@ -20,7 +20,7 @@ START_TEST(they_grow)
 	/* far more than there are in a millisecond */
 	for (int i = 0; i < 100000; i++) {
 		uid = uid_make();
-		/* Check writes each passed assertion down: costly in valgrind */
+		/* Check notes each assertion that holds: slow in valgrind */
 		if (uid <= last || uid > INT64_MAX || (uid >> 8 & 0x3fff) != 7)
 			ck_abort_msg("number %d: %" PRIx64 " after %" PRIx64, i,
 			    uid, last);

@@ -17,8 +17,8 @@
 
 #include "daemon.h"
 
-/* First of all in main(): starts the program anew below a broker of its own, and
- * makes that many vhosts. */
+/* First of all in main(): starts the program anew below a broker of its own,
+ * and makes that many vhosts. */
 void broker_main(char *const argv[], int vhosts);
 /* The same for a program that does nothing to the broker that others notice: it
  * is started anew only when it finds none in its environment. */
