@@ -267,7 +267,7 @@ not_in_valgrind = backoff buf log_line mem policy hub_exchange jobs_index \
 # of the time.
 one_process = address amqp_status arguments bindings call call_api call_data \
 	call_id call_json call_wait call_work chan clock cmd conf conf_amqp \
-	conf_nearest conf_print conf_source conf_work consume ctl_client \
+	conf_nearest conf_print conf_source conf_work ctl_client \
 	ctl_format ctl_render ctl_render_hub ctl_render_work data delivery \
 	desk_order effects head histogram hub_client hub_watch idempotency \
 	keys lock msg outbox peer pools prefer problem publish rabbit_event \
