@@ -16,7 +16,8 @@
  *
  * A worker keeps DONEs back for a moment, so it may be further than we know: it
  * is told to hurry. Then what it is at is known, and what is behind that is
- * taken back the next time.
+ * taken back the next time; until that is certain it is looked at again and
+ * again, for both of us may just miss what the other does.
  *
  * Whatever goes wrong here, a message is run twice at worst, and never lost: of
  * two DONEs of one attempt only the first counts.
@@ -148,12 +149,13 @@ dispatch_on_recall(void *ctx)
 	hub_tick(hub);
 	DL_FOREACH(dispatch->workers, worker)
 	{
-		if (worker->aheads == 0 || worker->recalled)
+		if (worker->aheads == 0)
 			continue;
 		if (hub->now_ns - worker->since_ns >= RECALL_NS)
 			ahead_recall(hub, worker);
-		else
-			more = true;
+		/* again, until it is certain: it may have been about to begin,
+		 * or to tell of the one before */
+		more |= worker->aheads > 0;
 	}
 	if (more)
 		loop_timer_set(hub->loop, &dispatch->recall,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A broker's messages: once each, whoever dies. */
 #include "broker_fixture.h"
+#include "hub/dispatch_impl.h"
 #include "hub/work_impl.h"
 
 /* A worker (1) and an amqp child (2) that publishes. */
@@ -819,6 +820,45 @@ START_TEST(cancelled_while_it_runs)
 }
 END_TEST
 
+/* Two milliseconds; whether anybody looks after them at what takes long. */
+static void
+look_at_long_ones(void)
+{
+	struct dispatch *dispatch = fx.hub.dispatch;
+
+	later(2);
+	hub_tick(&fx.hub);
+	ck_assert(loop_timer_is_set(&dispatch->recall));
+	loop_timer_cancel(fx.hub.loop, &dispatch->recall);
+	dispatch_on_recall(&fx.hub);
+	turn();
+}
+
+/* The worker is slow to begin, and what is behind the first one is recalled in
+ * just that moment: neither knows of the other. */
+START_TEST(behind_a_long_one_that_begins_late)
+{
+	uint64_t first, second;
+
+	all_here();
+	for (int i = 0; i < 200; i++)
+		lane_took(work_queue_lane(&fx.hub, 0), 0);
+	deliver(2, "a");
+	deliver(2, "b");
+	turn();
+	first = want(1, MSG_RUN)->msg.RUN.uid;
+	second = want(1, MSG_RUN)->msg.RUN.uid;
+	look_at_long_ones();
+	connect_worker(3);
+	turn();
+	want_nothing(3);
+	show_call(1, first, 1);
+	look_at_long_ones();
+	ck_assert_uint_eq(want_run(3, 1), second);
+	ck_assert(!loop_timer_is_set(&fx.hub.dispatch->recall));
+}
+END_TEST
+
 START_TEST(runs_by_its_priority)
 {
 	struct msg_PUBLISH publish = { .message_id = msg_text("b"),
@@ -878,6 +918,7 @@ add(TCase *tests)
 	tcase_add_test(tests, cancelled_while_it_waits);
 	tcase_add_test(tests, cancelled_while_it_runs);
 	tcase_add_test(tests, runs_by_its_priority);
+	tcase_add_test(tests, behind_a_long_one_that_begins_late);
 }
 
 int
