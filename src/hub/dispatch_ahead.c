@@ -144,7 +144,6 @@ dispatch_on_recall(void *ctx)
 	struct hub *hub = ctx;
 	struct dispatch *dispatch = hub->dispatch;
 	struct worker *worker = NULL;
-	bool more = false;
 
 	hub_tick(hub);
 	DL_FOREACH(dispatch->workers, worker)
@@ -155,11 +154,9 @@ dispatch_on_recall(void *ctx)
 			ahead_recall(hub, worker);
 		/* again, until it is certain: it may have been about to begin,
 		 * or to tell of the one before */
-		more |= worker->aheads > 0;
+		if (worker->aheads > 0)
+			ahead_watch(hub);
 	}
-	if (more)
-		loop_timer_set(hub->loop, &dispatch->recall,
-		    hub->now_ns + RECALL_NS);
 }
 
 /* --- one is done */
