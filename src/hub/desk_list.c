@@ -178,13 +178,13 @@ desk_hub(struct desk_ask *ask)
 
 /* What the child says of itself comes before its report. */
 static void
-queues_on_report(struct desk_conn *conn, json_t *data, const json_t *report,
+queues_on_report(struct desk_conn *conn, json_t *none, const json_t *report,
     const char *why)
 {
+	json_t *data = report_queues(conn->hub);
 	struct why text;
 
-	json_decref(data);
-	data = report_queues(conn->hub);
+	(void)none;
 	report_add_broker(data, report);
 	if (*why == '\0') {
 		desk_answer(conn, CMD_OK, "", data);
