@@ -8,9 +8,8 @@
  * before"), which costs the broker no more than that of a single message, and
  * all of it in one write. What is settled behind one that is not waits a moment
  * for it, if the broker may send us enough without that ack; then it is acked
- * one by one. Always an ack: what is to become of a
- * message (again later, a dead letter) the hub has seen to before it says
- * SETTLED.
+ * one by one. Always an ack: what is to become of a message (again later, a
+ * dead letter) the hub has seen to before it says SETTLED.
  *
  * The exception is a message that is too large for the hub: rejected, so that
  * the broker itself puts it, whole, where dead messages go; where it knows of
@@ -29,6 +28,7 @@
 
 /* For so many that are stuck others come in their stead. */
 #define STUCK_MAX 100
+#define SCRATCH_KEEP 262144
 /* That long it is settled and not acked. */
 #define DELIVERY_HELD_NS (5 * NS_PER_MS)
 /* After the hub had no room for it. */
@@ -165,8 +165,7 @@ delivery_send(struct delivery *delivery, const struct rabbit_event *event)
 	delivery->handle = hub_send(consume->amqp->hub, MSG_DELIVER, &deliver,
 	    CLOCK_NEVER, delivery_on_answer, delivery);
 	sent = delivery->handle != 0;
-	if (consume->scratch.size > 262144)
-		buf_release(&consume->scratch);
+	buf_reuse(&consume->scratch, SCRATCH_KEEP);
 	return sent;
 }
 

@@ -66,10 +66,7 @@ content_begin(struct content *content, enum rabbit_event_kind kind,
 	content->message.exchange = name_of(content, content->exchange,
 	    exchange, "exchange");
 	content->message.key = name_of(content, content->key, key, "key");
-	if (content->body.size > BODY_KEEP)
-		buf_release(&content->body);
-	else
-		buf_clear(&content->body);
+	buf_reuse(&content->body, BODY_KEEP);
 }
 
 static uint64_t

@@ -171,10 +171,7 @@ rabbit_frame(struct rabbit *rabbit, bool early, struct frame *frame)
 	if (early && rabbit->early.len > 0) {
 		/* read to its end, and what was told of it is over */
 		rabbit->early_at = 0;
-		if (rabbit->early.size > EARLY_KEEP)
-			buf_release(&rabbit->early);
-		else
-			buf_clear(&rabbit->early);
+		buf_reuse(&rabbit->early, EARLY_KEEP);
 	}
 	n = take(rabbit, rabbit->in + rabbit->in_start,
 	    rabbit->in_end - rabbit->in_start, frame);

@@ -135,10 +135,7 @@ static void
 emptied(struct rabbit *rabbit)
 {
 	rabbit->out_at = 0;
-	if (rabbit->out.size > OUT_KEEP)
-		buf_release(&rabbit->out);
-	else
-		buf_clear(&rabbit->out);
+	buf_reuse(&rabbit->out, OUT_KEEP);
 }
 
 bool

@@ -81,6 +81,15 @@ buf_clear(struct buf *buf)
 		buf_set_len(buf, 0);
 }
 
+void
+buf_reuse(struct buf *buf, size_t keep)
+{
+	if (buf->size > keep)
+		buf_release(buf);
+	else
+		buf_clear(buf);
+}
+
 int
 buf_append(struct buf *buf, const void *bytes, size_t len)
 {

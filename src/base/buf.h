@@ -22,6 +22,9 @@ struct buf {
 void buf_init(struct buf *buf, size_t max);
 void buf_release(struct buf *buf);
 void buf_clear(struct buf *buf);	/* keeps the memory */
+/* The same, but what was large once is not kept for ever: memory of more than
+ * `keep` bytes is given back. */
+void buf_reuse(struct buf *buf, size_t keep);
 
 int buf_append(struct buf *buf, const void *bytes, size_t len);
 /* Appends `len` bytes for the caller to fill in: where they are until the next

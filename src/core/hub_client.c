@@ -214,8 +214,7 @@ hub_send(struct hub_client *client, enum msg_id id, const void *msg,
 		line_up(client);
 	else if (!client->batching)
 		line_flush(client);
-	if (frame->size > HUB_KEEP)
-		buf_release(frame);
+	buf_reuse(frame, HUB_KEEP);
 	return handle;
 }
 
@@ -308,10 +307,7 @@ hub_let_go(struct hub_client *client)
 	if (!client->holding)
 		return;
 	client->holding = false;
-	if (client->held.size > HUB_KEEP)
-		buf_release(&client->held);
-	else
-		buf_clear(&client->held);
+	buf_reuse(&client->held, HUB_KEEP);
 }
 
 void
@@ -424,10 +420,7 @@ hub_event_take(struct hub_client *client, union msg *msg)
 
 	if (client->events_taken == events->len) {
 		client->events_taken = 0;
-		if (events->size > HUB_KEEP)
-			buf_release(events);
-		else
-			buf_clear(events);
+		buf_reuse(events, HUB_KEEP);
 		return false;
 	}
 	n = msg_decode(events->data + client->events_taken,

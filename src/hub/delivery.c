@@ -55,7 +55,7 @@
 #define ATTEMPTS_MAX 60000
 /* Of bodies in memory: as much as tasks.cache, and a few of the largest. */
 #define LARGEST 4
-#define SCRATCH_MAX ((size_t)1 << 18)
+#define SCRATCH_KEEP ((size_t)1 << 18)
 
 /* --- which message is it */
 
@@ -326,15 +326,11 @@ delivery_add(struct hub *hub, size_t index, uint64_t uid,
 		    hub_code_name(code));
 		abort();
 	}
-	buf_clear(body);
 	msg_encode(body, MSG_SUBMIT, 0, &submit);
 	item_set_body(hub, item_of(hub, added),
 	    (struct msg_bytes){ body->data, body->len });
-	/* what was large once is not kept for ever */
-	if (body->size > SCRATCH_MAX)
-		buf_release(body);
-	if (attrs->size > SCRATCH_MAX)
-		buf_release(attrs);
+	buf_reuse(body, SCRATCH_KEEP);
+	buf_reuse(attrs, SCRATCH_KEEP);
 	return added;
 }
 

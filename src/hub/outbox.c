@@ -38,6 +38,8 @@
 /* Of a message: what stands around its texts and body. */
 #define OUTBOX_SLACK 1024
 #define OUTBOX_COMPACT 1024
+/* Memory that is kept from one message to the next. */
+#define OUTBOX_KEEP ((size_t)1 << 20)
 
 /* --- entries */
 
@@ -211,9 +213,7 @@ outbox_add(struct hub *hub, uint64_t uid, enum msg_id id, const void *msg)
 	}
 	store_add_outbox(hub->store, entry->seq, uid, entry->at_ms,
 	    (struct msg_bytes){ buf->data, buf->len });
-	/* what was large once is not kept for ever */
-	if (buf->size > (1U << 20))
-		buf_release(buf);
+	buf_reuse(buf, OUTBOX_KEEP);
 }
 
 /* An answer to one who waits is of no use after a power cut. */

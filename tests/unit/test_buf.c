@@ -145,6 +145,25 @@ START_TEST(no_more_is_allocated_than_can_be_used)
 }
 END_TEST
 
+START_TEST(what_was_large_once_is_given_back)
+{
+	struct buf buf;
+
+	buf_init(&buf, SIZE_MAX - 1);
+	buf_reuse(&buf, 0);
+	ck_assert_ptr_null(buf.data);
+	buf_append(&buf, "a", 1);
+	buf_reuse(&buf, buf.size);
+	ck_assert_ptr_nonnull(buf.data);
+	assert_holds(&buf, "", 0);
+	buf_append(&buf, "b", 1);
+	buf_reuse(&buf, buf.size - 1);
+	ck_assert_ptr_null(buf.data);
+	ck_assert_uint_eq(buf.len, 0);
+	ck_assert_uint_eq(buf.max, SIZE_MAX - 1);
+}
+END_TEST
+
 START_TEST(the_memory_can_be_handed_over)
 {
 	struct buf buf;
@@ -321,6 +340,7 @@ main(void)
 	tcase_add_test(tests, sizes_that_would_overflow_are_refused);
 	tcase_add_test(tests, no_more_is_allocated_than_can_be_used);
 	tcase_add_test(tests, room_can_be_filled_in);
+	tcase_add_test(tests, what_was_large_once_is_given_back);
 	tcase_add_test(tests, the_memory_can_be_handed_over);
 	tcase_add_loop_test(tests, random_operations_agree_with_a_model, 0, 5);
 	tcase_add_test(tests, a_read_tells_empty_full_and_end);
